@@ -145,7 +145,7 @@ class OrderStatus(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why something did or did not happen. Gates, the planner, the signer and the venue share it."""
+    """Why something did or did not happen; shared by gates, planner, signer and venue."""
 
     OK = 0
     # risk gates, in the order they are asked

@@ -173,12 +173,12 @@ _BODIES: dict[Kind, list[tuple[Any, ...]]] = {
         ("connects", "<i8"),
         ("errors", "<i8"),
     ],
-    # BATCH: opens a batch of `records` inputs polled at local_ns. PUBLISHED: its commands have left.
+    # BATCH: opens a batch of `records` inputs polled at local_ns. PUBLISHED: its `commands` left.
     Kind.TIMER: [("records", "<i8"), ("commands", "<i8")],
     # The core's parameters in force, as a digest; the text is in the tape's header.
     Kind.CONFIG: [("digest", "V32")],
-    # What a strategy wanted and what became of it. price / size / side of the intent; bid and ask are
-    # the book it was decided on: the certificate.
+    # What a strategy wanted and what became of it: price, size and side of the intent; bid and ask
+    # are the book it was decided on, its certificate.
     Kind.DECISION: [
         ("order_id", "<u8"),
         ("price", "<i8"),
