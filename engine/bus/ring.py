@@ -1,0 +1,206 @@
+"""Rings: shared memory carrying 128-byte records from one writer to its readers, in order.
+
+Every process that uses a ring attaches one of these four ends. Rows are C-contiguous int64 arrays
+of shape (n, 16), one record a row (`engine.wire.records.words`); a poll fills an array the caller
+owns and returns how many rows it filled. One jitted call moves a whole batch.
+
+A position lost to kill -9 is not: a writer that attaches again goes on from the last published
+record, a queue's reader from the last one taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.bus.ring_header import (
+    CAPACITY_WORD,
+    HEAD_WORD,
+    READER_CLAIM,
+    READER_PID_WORD,
+    TAIL_WORD,
+    WRITER_CLAIM,
+    WRITER_PID_WORD,
+    Discipline,
+    RingError,
+    RingInfo,
+    attach_ring,
+    create_ring,
+    inspect_ring,
+    sign_in,
+)
+from engine.bus.ring_kernels import (
+    CAPACITY,
+    LOCAL_WORDS,
+    LOST,
+    POSITION,
+    SEEN,
+    offer_queue,
+    poll_broadcast,
+    poll_queue,
+    publish_broadcast,
+)
+from engine.bus.shm import Mapping
+
+__all__ = [
+    "BroadcastReader",
+    "BroadcastWriter",
+    "Discipline",
+    "QueueReader",
+    "QueueWriter",
+    "RingError",
+    "RingInfo",
+    "create_ring",
+    "inspect_ring",
+]
+
+
+class BroadcastWriter:
+    """The one writer of a broadcast ring. It never waits for a reader."""
+
+    __slots__ = ("_local", "_mapping", "_ring", "name")
+
+    def __init__(self, path: Path, run_id: int) -> None:
+        """Attach. Errors: `BusError`, `RingError`, also when another writer is alive."""
+        self.name = path.stem
+        self._mapping = _attach_side(path, Discipline.BROADCAST, run_id, WRITER_PID_WORD)
+        self._ring = self._mapping.words
+        self._local = _local(self._ring, position=int(self._ring[HEAD_WORD]))
+
+    def publish(self, rows: np.ndarray) -> None:
+        """Hot path. Publish all rows, int64[n, 16], in order."""
+        if publish_broadcast(self._ring, rows, self._local) < 0:
+            raise _bad_rows(self.name, rows)
+
+    def close(self) -> None:
+        """Detach; the ring stays. A second call does nothing."""
+        self._ring = _leave(self._mapping, WRITER_PID_WORD)
+
+
+class BroadcastReader:
+    """One of many readers of a broadcast ring; it writes nothing there and cannot delay anyone."""
+
+    __slots__ = ("_local", "_mapping", "_ring", "name")
+
+    def __init__(self, path: Path, run_id: int, *, from_start: bool = False) -> None:
+        """Attach at the newest record, or at the first one the ring ever held.
+
+        Errors: `BusError`, `RingError`.
+        """
+        self.name = path.stem
+        self._mapping = attach_ring(path, Discipline.BROADCAST, run_id, writable=False)
+        self._ring = self._mapping.words
+        self._local = _local(self._ring, 0 if from_start else int(self._ring[HEAD_WORD]))
+
+    def poll(self, out: np.ndarray) -> int:
+        """Hot path. Fill `out`, int64[m, 16], from its first row; return the rows filled, 0 = none.
+
+        When `lost` grew in this call, the missing records lie just before the first row of it.
+        """
+        count = poll_broadcast(self._ring, out, self._local)
+        if count < 0:
+            raise _bad_rows(self.name, out)
+        return int(count)
+
+    @property
+    def lost(self) -> int:
+        """Records this reader missed since it attached because the writer lapped it."""
+        return int(self._local[LOST])
+
+    @property
+    def lag(self) -> int:
+        """Records published and not yet polled by this reader."""
+        return int(self._ring[HEAD_WORD] - self._local[POSITION])
+
+    def close(self) -> None:
+        """Detach; the ring stays. A second call does nothing."""
+        self._mapping.close()
+        self._ring = self._mapping.words
+
+
+class QueueWriter:
+    """The one writer of a queue."""
+
+    __slots__ = ("_local", "_mapping", "_ring", "name")
+
+    def __init__(self, path: Path, run_id: int) -> None:
+        """Attach. Errors: `BusError`, `RingError`, also when another writer is alive."""
+        self.name = path.stem
+        self._mapping = _attach_side(path, Discipline.QUEUE, run_id, WRITER_PID_WORD)
+        self._ring = self._mapping.words
+        self._local = _local(self._ring, position=int(self._ring[HEAD_WORD]))
+        self._local[SEEN] = self._ring[TAIL_WORD]
+
+    def offer(self, rows: np.ndarray) -> bool:
+        """Hot path. Put all rows, int64[n, 16], in; False = full, and none is in.
+
+        Errors: `RingError` when the rows would not fit into an empty ring.
+        """
+        result = offer_queue(self._ring, rows, self._local)
+        if result < 0:
+            raise _bad_rows(self.name, rows)
+        return bool(result)
+
+    def close(self) -> None:
+        """Detach; the ring stays. A second call does nothing."""
+        self._ring = _leave(self._mapping, WRITER_PID_WORD)
+
+
+class QueueReader:
+    """The one reader of a queue."""
+
+    __slots__ = ("_local", "_mapping", "_ring", "name")
+
+    def __init__(self, path: Path, run_id: int) -> None:
+        """Attach. Errors: `BusError`, `RingError`, also when another reader is alive."""
+        self.name = path.stem
+        self._mapping = _attach_side(path, Discipline.QUEUE, run_id, READER_PID_WORD)
+        self._ring = self._mapping.words
+        self._local = _local(self._ring, position=int(self._ring[TAIL_WORD]))
+        self._local[SEEN] = self._ring[TAIL_WORD]
+
+    def poll(self, out: np.ndarray) -> int:
+        """Hot path. Take up to m records into `out`, int64[m, 16]; return how many, 0 = empty."""
+        count = poll_queue(self._ring, out, self._local)
+        if count < 0:
+            raise _bad_rows(self.name, out)
+        return int(count)
+
+    def close(self) -> None:
+        """Detach; the ring stays. A second call does nothing."""
+        self._ring = _leave(self._mapping, READER_PID_WORD)
+
+
+def _attach_side(path: Path, discipline: Discipline, run_id: int, pid_word: int) -> Mapping:
+    mapping = attach_ring(path, discipline, run_id, writable=True)
+    try:
+        if pid_word == WRITER_PID_WORD:
+            mapping.claim(WRITER_CLAIM, "writer")
+        else:
+            mapping.claim(READER_CLAIM, "reader")
+    except BaseException:
+        mapping.close()
+        raise
+    sign_in(mapping, pid_word)
+    return mapping
+
+
+def _leave(mapping: Mapping, pid_word: int) -> np.ndarray:
+    if mapping.words.size:
+        mapping.words[pid_word] = 0
+    mapping.close()
+    return mapping.words
+
+
+def _local(ring: np.ndarray, position: int) -> np.ndarray:
+    local = np.zeros(LOCAL_WORDS, np.int64)
+    local[POSITION] = position
+    local[CAPACITY] = ring[CAPACITY_WORD]
+    return local
+
+
+def _bad_rows(name: str, rows: np.ndarray) -> RingError:
+    return RingError(
+        f"rows must be records of 16 words and fit the ring: ring={name}, shape={rows.shape}"
+    )

@@ -1,0 +1,144 @@
+"""The four jitted moves on a ring: publish and poll for broadcast, offer and poll for a queue.
+
+`ring` is the whole file as int64 words (`ring_header` draws it). `local` is the caller's own side,
+int64[4], in private memory: where it stands, what it last saw of the other side, the capacity as
+checked at attach (so that a damaged header cannot send an index out of bounds) and its losses.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+from engine.bus.atomics import fence_acquire, fence_release, load_acquire, store_release
+from engine.bus.ring_header import HEAD_WORD, SLOTS_WORD, TAIL_WORD
+from engine.wire.records import RECORD_WORDS
+
+POSITION, SEEN, CAPACITY, LOST = 0, 1, 2, 3
+LOCAL_WORDS = 4
+
+BAD_ROWS = -1  # rows of another width than a record, or more of them than the ring holds
+
+_WORDS = types.Array(types.int64, 1, "C")
+_WORDS_READ = types.Array(types.int64, 1, "C", readonly=True)
+_ROWS = types.Array(types.int64, 2, "C")
+_ROWS_READ = types.Array(types.int64, 2, "C", readonly=True)
+
+
+@njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
+def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
+    """Hot path. Publish every row and return how many; never waits.
+
+    Head moves at most half a ring at a time, so the younger half of what lies behind it is never
+    being overwritten: there a lapped reader finds firm ground.
+    """
+    if rows.shape[1] != RECORD_WORDS:
+        return BAD_ROWS
+    capacity = local[CAPACITY]
+    stamps = SLOTS_WORD + capacity * RECORD_WORDS
+    position = local[POSITION]
+    unpublished = 0
+    for i in range(rows.shape[0]):
+        index = position & (capacity - 1)
+        store_release(ring, stamps + index, 0)
+        # StoreStore: without it a reader could copy new words under the old stamp.
+        fence_release()
+        slot = SLOTS_WORD + index * RECORD_WORDS
+        for word in range(RECORD_WORDS):
+            ring[slot + word] = rows[i, word]
+        position += 1
+        store_release(ring, stamps + index, position)
+        unpublished += 1
+        if unpublished == capacity >> 1:
+            store_release(ring, HEAD_WORD, position)
+            unpublished = 0
+    store_release(ring, HEAD_WORD, position)
+    local[POSITION] = position
+    return rows.shape[0]
+
+
+@njit(types.int64(_WORDS_READ, _ROWS, _WORDS), cache=True)
+def poll_broadcast(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
+    """Hot path. Copy what is new into `out`, oldest first, and return how many.
+
+    A reader that was lapped jumps to the younger half of the ring and adds what it missed to
+    `local[LOST]`, always before the first record of a call: a gap never hides inside a batch.
+    """
+    if out.shape[1] != RECORD_WORDS:
+        return BAD_ROWS
+    capacity = local[CAPACITY]
+    stamps = SLOTS_WORD + capacity * RECORD_WORDS
+    position = local[POSITION]
+    count = 0
+    # The second try is for the reader that was lapped; one lapped twice in a call reports that.
+    for _ in range(2):
+        head = load_acquire(ring, HEAD_WORD)
+        while count < out.shape[0] and position < head:
+            index = position & (capacity - 1)
+            if load_acquire(ring, stamps + index) != position + 1:
+                break
+            slot = SLOTS_WORD + index * RECORD_WORDS
+            for word in range(RECORD_WORDS):
+                out[count, word] = ring[slot + word]
+            # LoadLoad: without it the stamp could be re-read before the words were copied.
+            fence_acquire()
+            if load_acquire(ring, stamps + index) != position + 1:
+                break
+            count += 1
+            position += 1
+        if count > 0 or position >= head or out.shape[0] == 0:
+            break
+        firm = load_acquire(ring, HEAD_WORD) - (capacity >> 1)
+        local[LOST] += firm - position
+        position = firm
+    local[POSITION] = position
+    return count
+
+
+@njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
+def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
+    """Hot path. Put all rows in and return 1, or none and return 0 when they do not fit now."""
+    count, capacity = rows.shape[0], local[CAPACITY]
+    if rows.shape[1] != RECORD_WORDS or count > capacity:
+        return BAD_ROWS
+    position = local[POSITION]
+    if count > capacity - (position - local[SEEN]):
+        # Only now touch the consumer's line; the acquire also lets us reuse the slots it has left.
+        local[SEEN] = load_acquire(ring, TAIL_WORD)
+        if count > capacity - (position - local[SEEN]):
+            return 0
+    for i in range(count):
+        slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
+        for word in range(RECORD_WORDS):
+            ring[slot + word] = rows[i, word]
+        position += 1
+    # Release: the words above are visible to whoever sees this head. A producer killed before here
+    # has published nothing of the batch.
+    store_release(ring, HEAD_WORD, position)
+    local[POSITION] = position
+    return 1
+
+
+@njit(types.int64(_WORDS, _ROWS, _WORDS), cache=True)
+def poll_queue(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
+    """Hot path. Take up to `len(out)` records, oldest first, and return how many.
+
+    They are taken when this returns: a consumer that dies afterwards does not see them again, which
+    is what keeps an order from being sent twice.
+    """
+    if out.shape[1] != RECORD_WORDS:
+        return BAD_ROWS
+    capacity, position = local[CAPACITY], local[POSITION]
+    if local[SEEN] - position < out.shape[0]:
+        local[SEEN] = load_acquire(ring, HEAD_WORD)
+    count = min(local[SEEN] - position, out.shape[0])
+    for i in range(count):
+        slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
+        for word in range(RECORD_WORDS):
+            out[i, word] = ring[slot + word]
+        position += 1
+    # Release: our copies are done before the producer may overwrite these slots.
+    if count:
+        store_release(ring, TAIL_WORD, position)
+    local[POSITION] = position
+    return count
