@@ -1,0 +1,74 @@
+"""How a process lives: a few duties, worked in turn, and the counters everyone may read.
+
+A duty does a bounded amount of work a round and says how much it did; the loop of
+`engine.host.runner` decides how to wait when nobody did anything. In a process with a loop (feeds,
+signer, fused) `start()` and `close()` are called while the loop runs, so they may create
+transports and tasks; `work()` is called once a loop turn and never awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from engine.bus.counters import CounterFile
+
+
+class Duty(Protocol):
+    """One thing a process does, at its own pace."""
+
+    @property
+    def name(self) -> str:
+        """Names the duty in logs and errors."""
+        ...
+
+    def start(self) -> None:
+        """Get everything ready that work() needs; an exception here stops the process."""
+        ...
+
+    def work(self) -> int:
+        """Do one bounded round; return how much was handled (0 = idle)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; called once, also when start() of a later duty failed."""
+        ...
+
+
+@runtime_checkable
+class Draining(Protocol):
+    """A duty with something to finish once a stop is asked: orders to cancel, a tape to write."""
+
+    def drain(self) -> bool:
+        """Called after each work() while stopping; return whether nothing is left to do."""
+        ...
+
+
+class State(IntEnum):
+    """The life of a process, as its `state` counter shows it."""
+
+    STARTING = 0
+    READY = 1
+    STOPPING = 2
+    STOPPED = 3
+
+
+# Every process has these first, in this order; its own follow. `round_ns_max` is the longest time
+# all duties together took for one round: a loop that was held up is a counter, not a mystery.
+PROCESS_COUNTERS = (
+    "heartbeat_ns",
+    "state",
+    "pid",
+    "rounds",
+    "work",
+    "errors",
+    "round_ns_max",
+)
+HEARTBEAT_NS, STATE, PID, ROUNDS, WORK, ERRORS, ROUND_NS_MAX = range(len(PROCESS_COUNTERS))
+
+
+def create_counters(path: Path, own: Sequence[str] = ()) -> CounterFile:
+    """Return a new counter file with the process's common counters and its `own` after them."""
+    return CounterFile.create(path, [*PROCESS_COUNTERS, *own])

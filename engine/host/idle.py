@@ -1,0 +1,84 @@
+"""How a duty loop waits when a round found nothing to do.
+
+```
+profile    ring-polling loop                       loop that waits on sockets
+pipeline   spin                                    spin (the loop polls with a zero timeout)
+shared     yield, then sleep `park_us`             let the loop sleep on its sockets, 1 ms at most
+fused      yield                                   yield
+```
+Where processes outnumber cores, spinning first hurts and yielding at once is best; a parked loop
+costs its first record up to `park_us` and the timer's slack, and leaves the core to the others.
+A feed has no ring to poll in a hurry: its loop may sleep, for a frame on a socket wakes it at once.
+A signer or a fused process must poll rings, so it never sleeps in the loop.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+# Yields before a loop parks: some 50 us of being ready for a burst, then the core is given away.
+YIELD_ROUNDS = 64
+# The loop's own timers count in milliseconds; a shorter sleep in it would be a spin in disguise.
+LOOP_SLEEP_S = 0.001
+
+
+class Wait(Enum):
+    """What to do after an idle round."""
+
+    SPIN = "spin"
+    YIELD = "yield"
+    PARK = "park"
+    SOCKETS = "sockets"
+
+
+@dataclass(slots=True)
+class Idle:
+    """A wait strategy and how many rounds in a row found nothing.
+
+    wait: what to do.  park_us: how long PARK sleeps.  yield_rounds: how many idle rounds PARK and
+    SOCKETS merely yield before they sleep.
+    """
+
+    wait: Wait
+    park_us: int = 100
+    yield_rounds: int = YIELD_ROUNDS
+    rounds: int = 0
+
+    @classmethod
+    def for_profile(
+        cls, profile: str, *, park_us: int = 100, waits_on_sockets: bool = False
+    ) -> Idle:
+        """Return the strategy of `profile` (pipeline, shared, fused); see the table above."""
+        if profile == "pipeline":
+            return cls(Wait.SPIN)
+        if profile == "fused":
+            return cls(Wait.YIELD)
+        if profile == "shared":
+            return cls(Wait.SOCKETS if waits_on_sockets else Wait.PARK, park_us)
+        raise ValueError(f"unknown profile: profile={profile}")
+
+    def idle(self, worked: int) -> float:
+        """Hot path. Wait as the strategy says; return the seconds the loop itself should sleep.
+
+        worked: what the round returned; anything but 0 starts the patience anew. The answer is 0.0
+        for every strategy but SOCKETS, and a process without a loop need not look at it.
+        """
+        if worked or self.wait is Wait.SPIN:
+            self.rounds = 0
+            return 0.0
+        self.rounds += 1
+        if self.wait is Wait.YIELD or self.rounds <= self.yield_rounds:
+            os.sched_yield()
+            return 0.0
+        if self.wait is Wait.SOCKETS:
+            return LOOP_SLEEP_S
+        time.sleep(self.park_us * 1e-6)
+        return 0.0
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether the loop has found nothing for a while: the moment for housekeeping."""
+        return self.rounds > self.yield_rounds or self.wait is Wait.SPIN

@@ -1,0 +1,60 @@
+"""What a process asks of the kernel about itself. Linux only; elsewhere each call does nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+
+
+def _prctl(option: int, value: int) -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl failed: option={option}, value={value}")
+
+
+def die_with_parent(parent_pid: int) -> bool:
+    """Ask for SIGTERM when the parent dies; return whether `parent_pid` is still the parent.
+
+    parent_pid: 0 = nobody in particular. The check comes after the request, so a parent that died
+    in between is noticed. The signal follows the *thread* that started us, so start processes from
+    a main thread.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return parent_pid in (0, os.getppid())
+
+
+def forbid_core_dumps() -> None:
+    """Leave no core file: it would hold the memory of a process that trades."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def hide_memory() -> None:
+    """Make the process non-dumpable: no debugger of the same user, no core. For who holds a key."""
+    forbid_core_dumps()
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def restrict_files() -> None:
+    """Let files we create be readable by nobody else."""
+    os.umask(0o077)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process has this id (a zombie still does)."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,285 @@
+"""The loop of every process: work the duties, wait when idle, beat, and stop in order.
+
+One catch-all exists in a process, and it is here: it counts, reports and decides. Once a stop is
+asked (SIGTERM, SIGINT, a fatal error), duties that are `Draining` go on working until they say they
+are done or `drain_s_max` is over; then all are closed, the last started first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+import uvloop
+
+from engine.bus.counters import CounterFile
+from engine.bus.shm import BusError
+from engine.host import pin, proc, rundir
+from engine.host.clock import Clock
+from engine.host.duty import (
+    ERRORS,
+    HEARTBEAT_NS,
+    PID,
+    ROUND_NS_MAX,
+    ROUNDS,
+    STATE,
+    WORK,
+    Draining,
+    Duty,
+    State,
+)
+from engine.host.errors import Exit, HostError
+from engine.host.idle import Idle
+from engine.host.log import ErrorLog, Log
+from engine.host.runfile import RunFile
+
+COLLECT_NS = 1_000_000_000
+DRAIN_S_MAX = 8.0
+CLOSE_TURNS = 4  # loop turns a closing transport needs to say goodbye
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class DutyLoop:
+    """The duties of one process and their common pulse; runs plainly or inside an event loop."""
+
+    def __init__(
+        self,
+        duties: Sequence[Duty],
+        counters: CounterFile,
+        idle: Idle,
+        clock: Clock,
+        errors: ErrorLog,
+        *,
+        errors_are_fatal: bool,
+        drain_s_max: float,
+    ) -> None:
+        self._duties = tuple(duties)
+        self._counters = counters
+        self._idle = idle
+        self._now_ns = clock.now_ns
+        self._errors = errors
+        self._errors_are_fatal = errors_are_fatal
+        self._drain_ns_max = int(drain_s_max * 1e9)
+        self._drain_until_ns = 0
+        self._collected_ns = 0
+        self._round_ns_max = 0
+        self._started: list[Duty] = []
+        self.is_clean = True
+        self.is_stopping = False
+
+    def start(self) -> None:
+        """Start every duty in order, put the collector to rest and say READY."""
+        for duty in self._duties:
+            self._started.append(duty)
+            duty.start()
+        pin.freeze_garbage()
+        self._counters.set(HEARTBEAT_NS, self._now_ns())
+        self._counters.set(STATE, State.READY)
+
+    def request_stop(self) -> None:
+        """Let the next round begin the stop. Safe in a signal handler and to repeat."""
+        self.is_stopping = True
+
+    def report(self, where: str, error: BaseException) -> None:
+        """Count and note an error; a fatal one begins the stop."""
+        self._counters.add(ERRORS, 1)
+        self._errors.record(where, error)
+        if self._errors_are_fatal:
+            self.is_clean = False
+            self.is_stopping = True
+
+    def round(self) -> int:
+        """Hot path. Work every duty once and beat; return how much was done."""
+        begin_ns = self._now_ns()
+        worked = 0
+        for duty in self._duties:
+            try:
+                worked += duty.work()
+            except Exception as error:  # noqa: BLE001  the one catch-all of the process
+                self.report(duty.name, error)
+        end_ns = self._now_ns()
+        counters = self._counters
+        counters.set(HEARTBEAT_NS, end_ns)
+        counters.add(ROUNDS, 1)
+        if worked:
+            counters.add(WORK, worked)
+        if end_ns - begin_ns > self._round_ns_max:
+            self._round_ns_max = end_ns - begin_ns
+            counters.set(ROUND_NS_MAX, self._round_ns_max)
+        if not worked and self._idle.is_patient and end_ns - self._collected_ns > COLLECT_NS:
+            self._collected_ns = end_ns
+            pin.collect_young()
+            self._errors.write()
+        return worked
+
+    def is_drained(self) -> bool:
+        """Return whether the stop may go on to closing: all is drained, or time is over."""
+        if self._drain_until_ns == 0:
+            self._counters.set(STATE, State.STOPPING)
+            self._drain_until_ns = self._now_ns() + self._drain_ns_max
+        left = [duty.name for duty in self._started if not self._drain_one(duty)]
+        if not left:
+            return True
+        if self._now_ns() < self._drain_until_ns:
+            return False
+        self.is_clean = False
+        late = HostError(f"not drained in time: duties={','.join(left)}")
+        self._errors.record("stop", late)
+        return True
+
+    def _drain_one(self, duty: Duty) -> bool:
+        if not isinstance(duty, Draining):
+            return True
+        try:
+            return duty.drain()
+        except Exception as error:  # noqa: BLE001  a duty that cannot drain must not keep the rest
+            self._fail(f"{duty.name}: drain", error)
+            return True
+
+    def close(self) -> None:
+        """Close what was started, the last first; an error in one does not spare the others."""
+        self._counters.set(STATE, State.STOPPING)
+        while self._started:
+            duty = self._started.pop()
+            try:
+                duty.close()
+            except Exception as error:  # noqa: BLE001  see above
+                self._fail(f"{duty.name}: close", error)
+        self._errors.write()
+        pin.thaw_garbage()
+
+    def _fail(self, where: str, error: BaseException) -> None:
+        self._counters.add(ERRORS, 1)
+        self._errors.record(where, error)
+        self.is_clean = False
+
+    def run(self) -> None:
+        """Start, work until a stop is asked, drain, close: for a process without an event loop."""
+        try:
+            self.start()
+            while not (self.is_stopping and self.is_drained()):
+                self._idle.idle(self.round())
+        finally:
+            self.close()
+
+    async def run_in_loop(self) -> None:
+        """The same inside the running event loop, one round a loop turn."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        loop.set_exception_handler(self._on_loop_error)
+
+        def turn() -> None:
+            if self.is_stopping and self.is_drained():
+                done.set_result(None)
+                return
+            sleep_s = self._idle.idle(self.round())
+            if sleep_s and not self.is_stopping:
+                loop.call_later(sleep_s, turn)
+            else:
+                loop.call_soon(turn)
+
+        try:
+            self.start()
+            loop.call_soon(turn)
+            await done
+        finally:
+            self.close()
+            for _ in range(CLOSE_TURNS):
+                await asyncio.sleep(0)
+
+    def _on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, BaseException):
+            error = HostError(str(context.get("message")))
+        self.report("event loop", error)
+
+
+def run_duties(
+    process: str,
+    runtime: RunFile,
+    duties: Sequence[Duty],
+    *,
+    counters: CounterFile,
+    idle: Idle,
+    uses_loop: bool,
+    errors_are_fatal: bool = False,
+    drain_s_max: float = DRAIN_S_MAX,
+) -> int:
+    """Run a process's duties until it is told to stop; return its exit code (see `Exit`).
+
+    counters: from `create_counters`; closed here.  uses_loop: whether the duties need a running
+    uvloop.  errors_are_fatal: a duty that raises ends the process (the core: it is safer to stop
+    than to trade on a broken belief) instead of being counted.
+    """
+    clock = runtime.clock()
+    log = Log(runtime.log(process), process, clock)
+    errors = ErrorLog(runtime.log(process).with_suffix(".errors.json"), clock)
+    duty_loop = DutyLoop(
+        duties,
+        counters,
+        idle,
+        clock,
+        errors,
+        errors_are_fatal=errors_are_fatal,
+        drain_s_max=drain_s_max,
+    )
+    proc.forbid_core_dumps()
+    proc.restrict_files()
+    counters.set(PID, os.getpid())
+    log.event("starting", pid=os.getpid(), wait=idle.wait.value)
+    if not proc.die_with_parent(runtime.supervisor_pid):
+        duty_loop.request_stop()
+    exit_code = Exit.DIRTY
+    try:
+        with _stop_signals(duty_loop.request_stop):
+            if uses_loop:
+                uvloop.run(duty_loop.run_in_loop())
+            else:
+                duty_loop.run()
+        exit_code = Exit.CLEAN if duty_loop.is_clean else Exit.DIRTY
+    except (HostError, BusError) as error:
+        _complain(process, error)
+        log.event("failed", reason=str(error))
+        exit_code = error.exit_code if isinstance(error, HostError) else Exit.DIRTY
+    except Exception as error:  # noqa: BLE001  start() failed: one line here, the trace in the file
+        errors.record("start", error)
+        errors.write()
+        _complain(process, error)
+        log.event("failed", reason=f"{type(error).__name__}: {error}")
+    finally:
+        counters.set(STATE, State.STOPPED)
+        log.event("stopped", exit_code=int(exit_code), errors=counters.get(ERRORS))
+        counters.close()
+        log.close()
+        rundir.leave_if_orphaned(runtime, process)
+    return int(exit_code)
+
+
+@contextlib.contextmanager
+def _stop_signals(request_stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask for the stop instead of ending the process."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        request_stop()
+
+    before = {number: signal.signal(number, on_signal) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(process: str, error: BaseException) -> None:
+    """Say in one line why the process could not start; the supervisor keeps it in a file."""
+    text = (
+        str(error)
+        if isinstance(error, (HostError, BusError))
+        else f"{type(error).__name__}: {error}"
+    )
+    print(f"halftick {process}: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,87 @@
+"""Secrets travel once, through a pipe, from the supervisor to the process that needs them.
+
+The text is one JSON object, read to the end from an inherited descriptor whose number is on the
+command line. Never in an argument, an environment variable, a file or shared memory; no `repr`
+shows one, and an unreadable text is refused without being quoted.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from engine.host.errors import RefuseError
+
+SECRETS_BYTES_MAX = 64 * 1024  # what a pipe holds: writing never waits for the reader
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCredentials:
+    """The venue's API key: may read the account and cancel, cannot move funds."""
+
+    key: str
+    secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who trades. private_key is absent everywhere but on its way to the signer."""
+
+    address: str
+    funder: str
+    api: ApiCredentials
+    signature_type: int = 0
+    private_key: str | None = field(default=None, repr=False)
+
+    def without_key(self) -> Account:
+        """Return the account as everyone but the signer may see it."""
+        return replace(self, private_key=None)
+
+
+def account_of(value: Any) -> Account:
+    """Return the account in a decoded JSON object; unknown keys are ignored.
+
+    Raises RefuseError naming what is missing or of a wrong type, without quoting any value.
+    """
+    try:
+        return msgspec.convert(value, Account)
+    except msgspec.ValidationError as error:
+        raise RefuseError(f"account is not complete: {error}") from None
+
+
+def send_secrets(account: Account) -> int:
+    """Return the read end of a pipe that holds the account; the caller passes and closes it."""
+    text = msgspec.json.encode(
+        {key: value for key, value in msgspec.to_builtins(account).items() if value is not None}
+    )
+    assert len(text) <= SECRETS_BYTES_MAX, f"secrets too long: bytes={len(text)}"
+    source, target = os.pipe()
+    try:
+        os.write(target, text)
+    finally:
+        os.close(target)
+    return source
+
+
+def read_secrets(descriptor: int) -> Account:
+    """Return the account waiting in an inherited descriptor, and close it.
+
+    Raises RefuseError if the descriptor is not open, or its text is not an account.
+    """
+    try:
+        with os.fdopen(descriptor, "rb") as source:
+            text = source.read(SECRETS_BYTES_MAX + 1)
+    except OSError as error:
+        raise RefuseError(
+            f"secrets cannot be read: descriptor={descriptor}, {error.strerror}"
+        ) from None
+    try:
+        return account_of(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        raise RefuseError(
+            f"secrets are not JSON: descriptor={descriptor}, bytes={len(text)}"
+        ) from None
