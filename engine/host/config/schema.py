@@ -1,0 +1,246 @@
+"""Every setting there is: its name with its unit, its type, its bounds and its safe default.
+
+One TOML file becomes one frozen `Settings`; an unknown key is an error. `settings.to_json()` is
+what travels in `run.json`: plain values, decimals as text; `Settings.from_json` is its inverse.
+There is no secret among the settings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.host.config.values import (
+    Address,
+    Amount,
+    Capacity,
+    Count,
+    HttpUrl,
+    Name,
+    Port,
+    PositiveAmount,
+    PositiveCount,
+    Price,
+    WsUrl,
+)
+
+Profile = Literal["shared", "pipeline", "fused"]
+FeedName = Literal["gamma", "clob_market", "clob_user"]
+
+
+class Section(BaseModel):
+    """What all tables have in common: frozen, no unknown keys, no guessing at types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Run(Section):
+    """Which run this is. directory: what outlives it; relative to where the command is called."""
+
+    name: Name
+    directory: str = Field(min_length=1)
+    mode: Literal["paper", "live"] = "paper"
+    profile: Profile = "shared"
+
+
+class Venue(Section):
+    """Where the venue answers. Contract addresses default to the chain's own, by generation."""
+
+    rest_url: HttpUrl
+    market_ws_url: WsUrl
+    user_ws_url: WsUrl
+    gamma_url: HttpUrl
+    chain_id: PositiveCount = 137
+    exchange_address: Address | None = None
+    neg_risk_exchange_address: Address | None = None
+
+
+class Markets(Section):
+    """What to trade: markets by slug, and every open market of a series."""
+
+    slugs: tuple[str, ...] = Field(default=(), strict=False)
+    series_ids: tuple[PositiveCount, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _names_any(self) -> Self:
+        if not self.slugs and not self.series_ids:
+            raise ValueError("must name a market: slugs and series_ids are both empty")
+        return self
+
+
+class FeedGroup(Section):
+    """One feed process: the feeds in it and how they treat their connections."""
+
+    feeds: tuple[FeedName, ...] = Field(min_length=1, strict=False)
+    reconnect_ms_min: PositiveCount = 100
+    reconnect_ms_max: PositiveCount = 10_000
+    silence_ms_max: PositiveCount = 30_000
+    ping_ms: PositiveCount = 10_000
+    gamma_poll_ms: PositiveCount = 5_000
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.reconnect_ms_min > self.reconnect_ms_max:
+            raise ValueError("reconnect_ms_min must not exceed reconnect_ms_max")
+        return self
+
+
+class DutchBook(Section):
+    """Buy both outcomes when together they cost less than they pay, fees included."""
+
+    enabled: bool = False
+    edge_usd_min: Amount = Field(default=Decimal("0.005"), ge=0)
+    size_shares_max: PositiveAmount = Decimal(100)
+    book_age_ms_max: PositiveCount = 2_000
+    cooldown_ms: Count = 1_000
+
+
+class Spread(Section):
+    """Bid for both outcomes, post-only, together never above target_total_usd."""
+
+    enabled: bool = False
+    size_shares: PositiveAmount = Decimal(10)
+    target_total_usd: PositiveAmount = Field(default=Decimal("0.98"), lt=1)
+    improve_ticks: Count = 0
+    price_usd_min: Price = Decimal("0.05")
+    price_usd_max: Price = Decimal("0.95")
+    imbalance_shares_moderate: PositiveAmount = Decimal(20)
+    imbalance_shares_hard: PositiveAmount = Decimal(50)
+    cutoff_s: Count = 60
+    requote_ms: Count = 250
+    requote_ticks_min: PositiveCount = 1
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.price_usd_min >= self.price_usd_max:
+            raise ValueError("price_usd_min must be below price_usd_max")
+        if self.imbalance_shares_moderate > self.imbalance_shares_hard:
+            raise ValueError("imbalance_shares_moderate must not exceed imbalance_shares_hard")
+        return self
+
+
+class Strategies(Section):
+    """The strategies by name; none trades unless it says `enabled = true`."""
+
+    dutch_book: DutchBook = DutchBook()
+    spread: Spread = Spread()
+
+
+class Risk(Section):
+    """What the core's gates hold every order against. Small by default."""
+
+    order_notional_usd_max: PositiveAmount = Decimal(10)
+    market_notional_usd_max: PositiveAmount = Decimal(50)
+    total_notional_usd_max: PositiveAmount = Decimal(100)
+    book_age_ms_max: PositiveCount = 5_000
+    orders_per_second_max: PositiveCount = 10
+    orders_open_max: PositiveCount = 20
+    cash_usd_min: Amount = Field(default=Decimal(0), ge=0)
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.order_notional_usd_max > self.market_notional_usd_max:
+            raise ValueError("order_notional_usd_max must not exceed market_notional_usd_max")
+        if self.market_notional_usd_max > self.total_notional_usd_max:
+            raise ValueError("market_notional_usd_max must not exceed total_notional_usd_max")
+        return self
+
+
+class Signer(Section):
+    """The signer's own policy, held against every order whatever the core believes.
+
+    order_log: `group` writes before the send and syncs within 5 ms, `strict` syncs before the send.
+    core_silence_ms_max: a core whose heartbeat is older is taken for dead: cancel everything.
+    """
+
+    order_log: Literal["group", "strict"] = "group"
+    connections: PositiveCount = Field(default=2, le=16)
+    request_timeout_ms: PositiveCount = 5_000
+    core_silence_ms_max: PositiveCount = 3_000
+    price_usd_min: Price = Decimal("0.01")
+    price_usd_max: Price = Decimal("0.99")
+    size_shares_max: PositiveAmount = Decimal(100)
+    order_notional_usd_max: PositiveAmount = Decimal(20)
+    orders_per_second_max: PositiveCount = 20
+
+
+class Recorder(Section):
+    """What is kept. lag_ms_max: how long trading goes on without a recorder. 0 = no metrics."""
+
+    sqlite: bool = True
+    metrics_port: Port = 0
+    lag_ms_max: PositiveCount = 5_000
+
+
+class RingCapacity(Section):
+    """Records a ring holds (128 bytes each), powers of two."""
+
+    md: Capacity = 1 << 16
+    private: Capacity = 1 << 13
+    control: Capacity = 1 << 6
+    orders: Capacity = 1 << 12
+    exec: Capacity = 1 << 13
+    tape: Capacity = 1 << 18
+
+
+class Host(Section):
+    """How processes run and are watched."""
+
+    ring_capacity: RingCapacity = RingCapacity()
+    park_us: PositiveCount = 100
+    instruments_max: PositiveCount = 256
+    ready_ms_max: PositiveCount = 60_000
+    heartbeat_ms_max: PositiveCount = 10_000
+    stop_ms_max: PositiveCount = 10_000
+    restarts_per_minute_max: Count = 5
+
+
+class Exchange(Section):
+    """The local venue of paper mode."""
+
+    balance_usd: PositiveAmount = Decimal(1_000)
+    taker_delay_ms: Count = 150
+    seed: Count = 0
+
+
+class Process(Section):
+    """Another command for a process; the run's directory and the secrets option are appended."""
+
+    command: tuple[str, ...] = Field(min_length=1, strict=False)
+
+
+class Settings(Section):
+    """A whole configuration."""
+
+    run: Run
+    venue: Venue
+    markets: Markets
+    feeds: dict[Name, FeedGroup] = Field(min_length=1)
+    strategy: Strategies = Strategies()
+    risk: Risk = Risk()
+    signer: Signer = Signer()
+    recorder: Recorder = Recorder()
+    host: Host = Host()
+    exchange: Exchange = Exchange()
+    process: dict[str, Process] = {}
+
+    @model_validator(mode="after")
+    def _has_each_feed_once(self) -> Self:
+        times = Counter(feed for group in self.feeds.values() for feed in group.feeds)
+        for feed, count in times.items():
+            if count > 1:
+                raise ValueError(f"a feed must be in one group, once: feed={feed}, times={count}")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values, every default written out."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Settings:
+        """Return the settings `to_json` wrote."""
+        return cls.model_validate_json(orjson.dumps(value))
