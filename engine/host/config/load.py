@@ -51,7 +51,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    errors = [dict(each) for each in error.errors()]
+    errors: list[dict[str, Any]] = [dict(each) for each in error.errors()]
     places = [each["loc"] for each in errors]
     # A list whose only item is bad is also reported as too short: once is enough.
     return [

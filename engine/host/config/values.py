@@ -7,7 +7,7 @@ unit their name ends with.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
@@ -24,13 +24,15 @@ def to_micros(value: Decimal) -> int:
     return int(value * MICROS)
 
 
-def _decimal(value: Any, info: ValidationInfo) -> Any:
+def _decimal(value: Any, info: ValidationInfo) -> Decimal:
     """Let integers and decimals through; texts only from JSON, which is how we write decimals."""
-    if isinstance(value, str) and info.mode == "json":
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    is_written_by_us = isinstance(value, str) and info.mode == "json"
+    if isinstance(value, bool) or not (isinstance(value, (int, Decimal)) or is_written_by_us):
         raise ValueError("must be a decimal number")
-    return Decimal(value)
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise ValueError("must be a decimal number") from None
 
 
 def _exact(value: Decimal) -> Decimal:
