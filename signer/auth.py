@@ -57,7 +57,7 @@ def l1_headers(key: SigningKey, chain_id: int, timestamp_s: int, nonce: int = 0)
     digest = clob_auth_digest(key.address, chain_id, timestamp_s, nonce)
     return {
         "POLY_ADDRESS": key.address,
-        "POLY_SIGNATURE": "0x" + key.signature(digest).hex(),
+        "POLY_SIGNATURE": "0x" + key.sign(digest).hex(),
         "POLY_TIMESTAMP": str(timestamp_s),
         "POLY_NONCE": str(nonce),
     }

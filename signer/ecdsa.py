@@ -24,7 +24,7 @@ _V_OFFSET = 27  # Ethereum's v of an even y
 class SigningKey:
     """One private key. It never shows its secret: not in repr, not in pickles, not in errors."""
 
-    __slots__ = ("_compact", "_context", "_parity", "_raw", "_secret", "address")
+    __slots__ = ("_context", "_parity", "_raw", "_secret", "_signature", "_view", "address")
 
     def __init__(self, secret: bytes) -> None:
         """Take the 32-byte scalar; ValueError when it is not in [1, n-1]."""
@@ -35,7 +35,8 @@ class SigningKey:
         lib.secp256k1_context_randomize(self._context, os.urandom(32))
         self._secret: Any = ffi.new("unsigned char[32]", secret)
         self._raw: Any = ffi.new("secp256k1_ecdsa_recoverable_signature *")
-        self._compact: Any = ffi.new("unsigned char[64]")
+        self._signature: Any = ffi.new("unsigned char[65]")
+        self._view: Any = ffi.buffer(self._signature)
         self._parity: Any = ffi.new("int *")
         public = ffi.new("secp256k1_pubkey *")
         if not lib.secp256k1_ec_pubkey_create(self._context, public, self._secret):
@@ -51,27 +52,23 @@ class SigningKey:
             raise ValueError("a private key is 64 hex digits") from None
         return cls(secret)
 
-    def sign(self, digest: Any) -> tuple[bytes, int]:
-        """Return (r‖s, v) of a 32-byte digest, v being 27 or 28. Hot path.
+    def sign(self, digest: Any) -> bytes:
+        """Return the 65-byte signature r‖s‖v of a 32-byte digest. Hot path.
 
-        digest: bytes, or a cffi pointer to 32 bytes made once with `pointer_to`.
+        digest: bytes, or a cffi pointer to 32 bytes made once with `pointer_to`. v is 27 or 28.
         """
         if not lib.secp256k1_ecdsa_sign_recoverable(
             self._context, self._raw, digest, self._secret, ffi.NULL, ffi.NULL
         ):
             raise RuntimeError("libsecp256k1 could not sign")
         lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(
-            self._context, self._compact, self._parity, self._raw
+            self._context, self._signature, self._parity, self._raw
         )
-        return bytes(ffi.buffer(self._compact, 64)), _V_OFFSET + self._parity[0]
-
-    def signature(self, digest: bytes) -> bytes:
-        """Return the 65-byte signature r‖s‖v of a 32-byte digest."""
-        compact, v = self.sign(digest)
-        return compact + bytes((v,))
+        self._signature[64] = _V_OFFSET + self._parity[0]
+        return bytes(self._view)
 
     def wipe(self) -> None:
-        """Overwrite the secret; the key signs nothing afterwards."""
+        """Overwrite the secret; any later signing fails."""
         ffi.memmove(self._secret, bytes(SECRET_BYTES), SECRET_BYTES)
 
     def __repr__(self) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from engine.wire.codes import Side, Tif
 from signer.address import parse_address
-from signer.eip712 import address_word, hash_struct, hash_text, typed_digest, uint_word
+from signer.eip712 import address_word, hash_text, typed_digest, uint_word
+from signer.keccak import keccak256
 
 ORDER_TYPE = (
     "Order(uint256 salt,address maker,address signer,uint256 tokenId,uint256 makerAmount,"
@@ -41,11 +42,11 @@ class Order:
     builder: bytes = ZERO_WORD
 
 
-def struct_hash(order: Order) -> bytes:
-    """Return the 32-byte struct hash of an order, the same under every domain."""
-    return hash_struct(
-        ORDER_TYPE_HASH,
-        [
+def order_words(order: Order) -> bytes:
+    """Return what is hashed of an order: its type hash and its fields, 12 words of 32 bytes."""
+    return b"".join(
+        (
+            ORDER_TYPE_HASH,
             uint_word(order.salt),
             address_word(order.maker),
             address_word(order.signer),
@@ -57,8 +58,13 @@ def struct_hash(order: Order) -> bytes:
             uint_word(order.timestamp_ms),
             order.metadata,
             order.builder,
-        ],
+        )
     )
+
+
+def struct_hash(order: Order) -> bytes:
+    """Return the 32-byte struct hash of an order, the same under every domain."""
+    return keccak256(order_words(order))
 
 
 def order_hash(order: Order, separator: bytes) -> bytes:

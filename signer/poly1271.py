@@ -15,7 +15,8 @@ travel behind the signature.
 
 from __future__ import annotations
 
-from signer.eip712 import address_word, hash_struct, hash_text, typed_digest, uint_word
+from signer.eip712 import address_word, hash_text, typed_digest, uint_word
+from signer.keccak import keccak256
 from signer.order_v2 import ORDER_TYPE, ZERO_WORD
 
 WALLET_NAME_HASH = hash_text("DepositWallet")
@@ -25,6 +26,7 @@ SIGN_TYPE_HASH = hash_text(
     "address verifyingContract,bytes32 salt)" + ORDER_TYPE
 )
 SIGNATURE_BYTES = 317
+_ORDER_TYPE_TAIL = ORDER_TYPE.encode() + len(ORDER_TYPE).to_bytes(2, "big")
 
 
 def wallet_digest(separator: bytes, contents: bytes, chain_id: int, wallet: str) -> bytes:
@@ -32,21 +34,23 @@ def wallet_digest(separator: bytes, contents: bytes, chain_id: int, wallet: str)
 
     separator: of the exchange. contents: the order's struct hash. wallet: the deposit wallet.
     """
-    wrapped = hash_struct(
+    return typed_digest(separator, keccak256(wrapped_words(contents, chain_id, wallet)))
+
+
+def wrapped_words(contents: bytes, chain_id: int, wallet: str) -> bytes:
+    """Return the seven words of the `TypedDataSign` struct: 224 bytes, contents at 32…63."""
+    words = [
         SIGN_TYPE_HASH,
-        [
-            contents,
-            WALLET_NAME_HASH,
-            WALLET_VERSION_HASH,
-            uint_word(chain_id),
-            address_word(wallet),
-            ZERO_WORD,
-        ],
-    )
-    return typed_digest(separator, wrapped)
+        contents,
+        WALLET_NAME_HASH,
+        WALLET_VERSION_HASH,
+        uint_word(chain_id),
+        address_word(wallet),
+        ZERO_WORD,
+    ]
+    return b"".join(words)
 
 
 def wrap_signature(signature: bytes, separator: bytes, contents: bytes) -> bytes:
     """Return the 317-byte wallet signature around the owner's 65 bytes."""
-    text = ORDER_TYPE.encode()
-    return signature + separator + contents + text + len(text).to_bytes(2, "big")
+    return signature + separator + contents + _ORDER_TYPE_TAIL
