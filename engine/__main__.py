@@ -1,0 +1,51 @@
+"""The core process: `python -m engine RUNTIME_DIR [--fused --secrets-fd N]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from engine.core.params import from_settings
+from engine.core_duty import COUNTERS, CoreDuty
+from engine.host.duty import Duty, create_counters
+from engine.host.errors import HostError
+from engine.host.idle import Idle
+from engine.host.runfile import RunFile
+from engine.host.runner import run_duties
+
+
+def main() -> int:
+    """Run the core until it is told to stop; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("runtime_dir", type=Path)
+    parser.add_argument("--fused", action="store_true", help="feeds and signer in this process too")
+    parser.add_argument("--secrets-fd", type=int, help="descriptor to read the account from")
+    arguments = parser.parse_args()
+    try:
+        runtime = RunFile.load(arguments.runtime_dir)
+    except HostError as error:
+        print(f"engine: {error}", file=sys.stderr)
+        return error.exit_code
+    counters = create_counters(runtime.counters("engine"), COUNTERS)
+    params = from_settings(runtime.settings, run_seed=runtime.run_id)
+    duties: list[Duty] = [CoreDuty(runtime, params, counters)]
+    if arguments.fused:
+        from engine.fused import around
+
+        duties = around(duties[0], runtime, arguments.secrets_fd)
+    host = runtime.settings["host"]
+    idle = Idle.for_profile(runtime.settings["run"]["profile"], park_us=host["park_us"])
+    return run_duties(
+        "engine",
+        runtime,
+        duties,
+        counters=counters,
+        idle=idle,
+        uses_loop=arguments.fused,
+        errors_are_fatal=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The core, top to bottom: a batch of records in, commands out. Control flow lives only here.
+
+Pure: no clock, no I/O, no randomness. The same rows under the same parameters give the same
+commands, byte for byte; that is what replay checks.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+
+from engine.core import kernel
+from engine.core.orders.planner import Planner
+from engine.core.outbox import Outbox
+from engine.core.params import EngineParams
+from engine.core.reports import Reports
+from engine.core.strategies.base import Event, State, Strategy
+from engine.core.world.books import ASK, BID, LOCAL_NS, TICK, TRACE, VENUE_NS
+from engine.core.world.instruments import Market, instrument_from_record
+from engine.core.world.orders import OrderState
+from engine.core.world.world import World
+from engine.math.units import MICROS
+from engine.wire.codes import Connection, FeeCurve, Kind, MarketStatus, Reason
+from engine.wire.records import typed
+
+SWEEP_NS = 100_000_000  # how often every market with something working is looked at anyway
+NO_PAIR_EDGE = MICROS + 1  # a full set can never earn this much
+
+
+class Engine:
+    """One world, its strategies, and the step that moves them."""
+
+    def __init__(self, params: EngineParams) -> None:
+        self.params = params
+        self.world = World(params)
+        self._outbox = Outbox()
+        self._planner = Planner(params, self._outbox)
+        self._reports = Reports(self.world)
+        self._strategies: list[tuple[Strategy, State]] = []
+        for number, chosen in enumerate(params.strategies, start=1):
+            module, _, name = chosen.path.partition(":")
+            strategy: Strategy = getattr(import_module(module), name)(chosen)
+            state = State(number, self.world, strategy.initial())
+            self._strategies.append((strategy, state))
+        edges = [s.pair_edge for s, _ in self._strategies if s.pair_edge is not None]
+        self._pair_edge = min(edges, default=NO_PAIR_EDGE)
+        self._follows_touch = int(any(s.follows_touch for s, _ in self._strategies))
+        capacity = self.world.books.capacity
+        self._dirty = np.zeros(capacity, np.int64)
+        self._triggers = np.zeros((capacity, kernel.TRIGGER_COLUMNS), np.int64)
+        self._hits = np.zeros(capacity, np.int64)
+        self._events: dict[int, Event] = {}
+        self._swept_ns = 0
+        self._batches = 0
+        self._commands = 0
+
+    def step(self, rows: np.ndarray, base_sequence: int, now_ns: int) -> np.ndarray:
+        """Apply one batch and return the commands and decisions it leads to.
+
+        rows: int64[n, 16], inputs in tape order, the first with sequence `base_sequence`.
+        now_ns: the stamp of the batch.  Returns int64[m, 16], valid until the next step.
+        """
+        world = self.world
+        world.now_ns = now_ns
+        self._outbox.clear(now_ns)
+        self._planner.begin()
+        self._apply(rows, base_sequence)
+        self._fire()
+        self._sweep(base_sequence - 1)
+        for number in sorted(self._events):
+            self._ask(self._events[number])
+        self._events.clear()
+        self._batches += 1
+        self._commands += self._outbox.count
+        return self._outbox.rows
+
+    def _apply(self, rows: np.ndarray, base_sequence: int) -> None:
+        """Make every row of the batch part of the world, in order."""
+        books = self.world.books
+        i, stop = 0, len(rows)
+        while i < stop:
+            i = kernel.apply_market_data(
+                rows, i, stop, base_sequence, books.sizes, books.bits, books.tops, self._dirty
+            )
+            if i < stop:
+                self._apply_by_name(rows[i], base_sequence + i)
+                i += 1
+
+    def _apply_by_name(self, row: np.ndarray, sequence: int) -> None:
+        kind = int(row[0]) & 0xFFFF
+        match kind:
+            case Kind.INSTRUMENT:
+                self._on_instrument(row, sequence)
+            case Kind.STATUS:
+                self._on_status(row, sequence)
+            case Kind.FEED_STATUS:
+                self._on_feed_status(row, sequence)
+            case Kind.HALT:
+                self._on_halt(row, sequence)
+            case Kind.GAP:
+                self.world.books.forget_all()
+                self._wake_all(sequence)
+            case Kind.BALANCE:
+                record = typed(row, Kind.BALANCE)[0]
+                if record["instrument"] == 0:
+                    self.world.cash.on_balance(int(record["balance"]))
+            case _:
+                for order in self._reports.apply(row, kind):
+                    market = self.world.instruments.market_of(order.instrument)
+                    assert market is not None, f"an order has no market: {order}"
+                    event = Event(market, sequence, int(row[3]))
+                    self._events[market.number] = event
+                    if order.state == OrderState.DONE:
+                        self._planner.on_ended(self.world, order, event)
+
+    def _on_instrument(self, row: np.ndarray, sequence: int) -> None:
+        instrument = instrument_from_record(typed(row, Kind.INSTRUMENT)[0])
+        if not 0 < instrument.index < self.world.books.capacity:
+            self.world.instruments.refused += 1
+            return
+        market = self.world.instruments.accept(instrument)
+        self.world.books.tops[instrument.index, TICK] = instrument.tick
+        self._outbox.forward(row, sequence)
+        if market is not None:
+            self._arm(market)
+
+    def _on_status(self, row: np.ndarray, sequence: int) -> None:
+        record = typed(row, Kind.STATUS)[0]
+        index = int(record["instrument"])
+        market = self.world.instruments.market_of(index)
+        if market is None:
+            return
+        tick, status, payout = int(record["tick"]), int(record["status"]), int(record["payout"])
+        if tick > 0:
+            self.world.instruments.set_tick(index, tick)
+            self.world.books.tops[index, TICK] = tick
+            self._outbox.forward(row, sequence)
+        if status != MarketStatus.UNKNOWN and status > market.status:
+            market.status = status
+        if status == MarketStatus.RESOLVED and payout >= 0 and market.payout_up < 0:
+            market.payout_up = payout if index == market.up.index else MICROS - payout
+            for order in self._reports.resolve(market):
+                self._planner.on_ended(self.world, order, Event(market, sequence, int(row[3])))
+        self._events[market.number] = Event(market, sequence, int(row[3]))
+
+    def _on_feed_status(self, row: np.ndarray, sequence: int) -> None:
+        """A market connection that is not delivering makes every book it fed unbelievable."""
+        if int(typed(row, Kind.FEED_STATUS)[0]["connection"]) != Connection.CONNECTED:
+            self.world.books.forget_all()
+            self._wake_all(sequence)
+
+    def _on_halt(self, row: np.ndarray, sequence: int) -> None:
+        record = typed(row, Kind.HALT)[0]
+        self.world.halted = int(record["reason"]) if record["engaged"] else 0
+        if self.world.halted:
+            self._planner.pull_all(self.world, Reason(self.world.halted), sequence)
+
+    def _arm(self, market: Market) -> None:
+        """Give a new market its row of triggers."""
+        row = self._triggers[market.number]
+        row[kernel.MARKET] = market.number
+        row[kernel.UP] = market.up.index
+        row[kernel.DOWN] = market.down.index
+        known = market.up.fee_curve in (FeeCurve.FREE, FeeCurve.V2)
+        row[kernel.RATE_PPM] = market.up.fee_rate_ppm
+        row[kernel.PAIR_EDGE] = self._pair_edge if known else NO_PAIR_EDGE
+        row[kernel.MOVED] = self._follows_touch
+
+    def _fire(self) -> None:
+        """Turn the triggers that hold now into events."""
+        tops = self.world.books.tops
+        markets = self.world.instruments.markets
+        count = kernel.fire(self._triggers, len(markets), tops, self._dirty, self._hits)
+        for number in self._hits[:count].tolist():
+            market = markets[number]
+            up, down = tops[market.up.index], tops[market.down.index]
+            latest = up if up[TRACE] >= down[TRACE] else down
+            self._events[number] = Event(market, int(latest[TRACE]), int(latest[LOCAL_NS]))
+
+    def _sweep(self, trace: int) -> None:
+        """Look at every market with something working now and then, whatever the books do."""
+        now_ns = self.world.now_ns
+        if now_ns - self._swept_ns < SWEEP_NS:
+            return
+        self._swept_ns = now_ns
+        for market in self.world.instruments.markets:
+            if market.payout_up < 0 and market.number not in self._events:
+                self._events[market.number] = Event(market, trace, now_ns)
+
+    def _wake_all(self, trace: int) -> None:
+        for market in self.world.instruments.markets:
+            if market.payout_up < 0:
+                self._events[market.number] = Event(market, trace, self.world.now_ns)
+
+    def _ask(self, event: Event) -> None:
+        """Ask every strategy about one market, carry out its intents, remember the touch."""
+        world, market = self.world, event.market
+        if not world.halted:
+            for strategy, state in self._strategies:
+                intents = strategy.decide(state, event)
+                if intents:
+                    self._planner.apply(world, state.strategy, event, intents)
+            self._planner.refresh(world, event)
+        row, tops = self._triggers[market.number], world.books.tops
+        row[kernel.REF_UP_BID] = tops[market.up.index, BID]
+        row[kernel.REF_UP_ASK] = tops[market.up.index, ASK]
+        row[kernel.REF_DOWN_BID] = tops[market.down.index, BID]
+        row[kernel.REF_DOWN_ASK] = tops[market.down.index, ASK]
+
+    def gauges(self) -> dict[str, int]:
+        """Return what an operator wants to see, as integers (money in micros)."""
+        world = self.world
+        tops = world.books.tops
+        return {
+            "batches": self._batches,
+            "commands": self._commands,
+            "orders_opened": len(world.orders.by_id),
+            "orders_open": world.orders.working_count,
+            "orders_unknown": sum(
+                o.state == OrderState.UNKNOWN for o in world.orders.all_working()
+            ),
+            "fills": self._reports.fills,
+            "halted": world.halted,
+            "foreign_reports": self._reports.foreign,
+            "equity_micros": world.equity(),
+            "cash_flow_micros": world.cash.flow,
+            "exposure_micros": world.total_exposure(),
+            "instruments": 2 * len(world.instruments.markets),
+            "instruments_refused": world.instruments.refused,
+            "venue_ns": int(tops[:, VENUE_NS].max()),
+        }

@@ -1,0 +1,40 @@
+"""What a strategy may ask for. Prices in micros, sizes in micro-shares, money in pUSD micros.
+
+Makers speak in desired state (`Quote`), takers in actions (`Take`, `Basket`). Strategies never see
+order ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The resting post-only bids wanted on one instrument; an empty ladder pulls them."""
+
+    instrument: int
+    ladder: tuple[tuple[int, int], ...]  # (price, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A marketable limit: `size` at `limit` or better, all of it (FOK) or what crosses (FAK)."""
+
+    instrument: int
+    side: int
+    limit: int
+    size: int
+    fill_or_kill: bool
+    edge: int = 0  # expected profit in micros, for the record
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """Two takes that make sense only together; a leg that fills alone is completed or unwound."""
+
+    takes: tuple[Take, Take]
+    edge: int
+
+
+Intent = Quote | Take | Basket

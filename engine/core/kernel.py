@@ -1,0 +1,232 @@
+"""The jitted inner step: a batch of rows → books → triggers hit.
+
+One call per batch (`engine/wire/records.py` draws the rows). The kernel applies market data in
+place and stops at the first row that is not market data, which `engine.py` then handles by name;
+so the order of facts is the order of the tape.
+"""
+
+from __future__ import annotations
+
+from numba import int64, njit, uint64, void
+
+from engine.core.world.books import (
+    ASK,
+    AWAITING_SNAPSHOT,
+    BID,
+    CERTIFIED,
+    LAST_TRADE,
+    LIVE,
+    LOADING,
+    LOCAL_NS,
+    REJECTED,
+    STATE,
+    TRACE,
+    VENUE_NS,
+)
+from engine.math.bits import count_leading_zeros, count_trailing_zeros
+from engine.math.fees import COST_UNIT, cost_buy
+from engine.math.units import MICROS, PRICE_CELLS, PRICE_UNIT
+from engine.wire.codes import Flag, Kind
+from engine.wire.records import BODY_WORD, LEVELS_PER_RECORD
+
+_LEVELS, _BBO, _TRADE = int(Kind.LEVELS), int(Kind.BBO), int(Kind.TRADE)
+_RESET, _LAST, _TOUCH = int(Flag.RESET), int(Flag.LAST), int(Flag.TOUCH)
+_CLAIM_WORD = BODY_WORD + 2 * LEVELS_PER_RECORD
+_LOW32 = 0xFFFF_FFFF
+
+# Columns of `triggers`: wake market `MARKET` when its condition holds.
+MARKET = 0
+UP = 1
+DOWN = 2
+RATE_PPM = 3  # fee of the market, ppm
+PAIR_EDGE = 4  # wake when a full set bought at the touch earns at least this many micros
+MOVED = 5  # 1 = also wake whenever a touch differs from the reference below
+REF_UP_BID = 6
+REF_UP_ASK = 7
+REF_DOWN_BID = 8
+REF_DOWN_ASK = 9
+TRIGGER_COLUMNS = 10
+
+
+@njit(void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64), cache=True)
+def clear(sizes, bits, tops, instrument):  # type: ignore[no-untyped-def]
+    """Empty both sides of one book, visiting only occupied cells."""
+    for side in range(2):
+        for w in range(bits.shape[2]):
+            word = bits[instrument, side, w]
+            while word != 0:
+                sizes[instrument, side, w * 64 + count_trailing_zeros(word)] = 0
+                word &= word - uint64(1)
+            bits[instrument, side, w] = 0
+    tops[instrument, BID] = 0
+    tops[instrument, ASK] = MICROS
+
+
+@njit(int64(uint64[:, :, ::1], int64, int64), cache=True)
+def best_bid_below(bits, instrument, cell):  # type: ignore[no-untyped-def]
+    """Return the highest occupied bid cell at or below `cell`, 0 if none."""
+    w = cell >> 6
+    word = bits[instrument, 0, w] & (~uint64(0) >> uint64(63 - (cell & 63)))
+    while word == 0:
+        w -= 1
+        if w < 0:
+            return 0
+        word = bits[instrument, 0, w]
+    return w * 64 + 63 - count_leading_zeros(word)
+
+
+@njit(int64(uint64[:, :, ::1], int64, int64), cache=True)
+def best_ask_above(bits, instrument, cell):  # type: ignore[no-untyped-def]
+    """Return the lowest occupied ask cell at or above `cell`, the last cell if none."""
+    w = cell >> 6
+    word = bits[instrument, 1, w] & (~uint64(0) << uint64(cell & 63))
+    while word == 0:
+        w += 1
+        if w == bits.shape[2]:
+            return PRICE_CELLS - 1
+        word = bits[instrument, 1, w]
+    return w * 64 + count_trailing_zeros(word)
+
+
+@njit(
+    void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64, int64, int64, int64),
+    cache=True,
+)
+def set_level(sizes, bits, tops, instrument, side, price, size):  # type: ignore[no-untyped-def]
+    """Set the absolute size at one price; the touch follows."""
+    cell = price // PRICE_UNIT
+    w = cell >> 6
+    bit = uint64(1) << uint64(cell & 63)
+    sizes[instrument, side, cell] = size
+    if size > 0:
+        bits[instrument, side, w] |= bit
+        if side == 0:
+            if price > tops[instrument, BID]:
+                tops[instrument, BID] = price
+        elif price < tops[instrument, ASK]:
+            tops[instrument, ASK] = price
+    else:
+        bits[instrument, side, w] &= ~bit
+        if side == 0:
+            if price == tops[instrument, BID]:
+                tops[instrument, BID] = best_bid_below(bits, instrument, cell) * PRICE_UNIT
+        elif price == tops[instrument, ASK]:
+            tops[instrument, ASK] = best_ask_above(bits, instrument, cell) * PRICE_UNIT
+
+
+@njit(
+    void(int64[:, ::1], int64, int64, int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1]),
+    cache=True,
+)
+def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyped-def]
+    """Apply one LEVELS row: absolute sizes, then the venue's claim about the touch."""
+    header = rows[i, 0]
+    flags = (header >> 24) & 0xFF
+    instrument = (header >> 32) & _LOW32
+    if flags & _RESET:
+        clear(sizes, bits, tops, instrument)
+        tops[instrument, STATE] = LOADING
+        tops[instrument, CERTIFIED] = 0
+    elif tops[instrument, STATE] == AWAITING_SNAPSHOT:
+        tops[instrument, REJECTED] += 1
+        return
+    for k in range(LEVELS_PER_RECORD):
+        word = rows[i, BODY_WORD + 2 * k]
+        price = word & _LOW32
+        if price == 0:
+            break
+        size = rows[i, BODY_WORD + 2 * k + 1]
+        side = (word >> 32) & 0xFF
+        if price % PRICE_UNIT != 0 or price >= MICROS or size < 0 or side > 1:
+            tops[instrument, REJECTED] += 1
+            tops[instrument, STATE] = AWAITING_SNAPSHOT
+            tops[instrument, CERTIFIED] = 0
+            continue
+        set_level(sizes, bits, tops, instrument, side, price, size)
+    tops[instrument, VENUE_NS] = rows[i, 2]
+    tops[instrument, LOCAL_NS] = rows[i, 3]
+    tops[instrument, TRACE] = sequence
+    if flags & _LAST and tops[instrument, STATE] != AWAITING_SNAPSHOT:
+        certified = tops[instrument, BID] < tops[instrument, ASK]
+        if flags & _TOUCH:
+            claim = rows[i, _CLAIM_WORD]
+            certified = (
+                certified
+                and tops[instrument, BID] == claim & _LOW32
+                and tops[instrument, ASK] == (claim >> 32) & _LOW32
+            )
+        tops[instrument, STATE] = LIVE
+        tops[instrument, CERTIFIED] = 1 if certified else 0
+
+
+@njit(
+    int64(
+        int64[:, ::1],
+        int64,
+        int64,
+        int64,
+        int64[:, :, ::1],
+        uint64[:, :, ::1],
+        int64[:, ::1],
+        int64[::1],
+    ),
+    cache=True,
+)
+def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty):  # type: ignore[no-untyped-def]
+    """Hot path. Apply market data rows from `start` on; return the first row that is none.
+
+    dirty: int64[instruments], set to 1 for every book touched.  Rows of unknown instruments are
+    skipped: their INSTRUMENT record has not been accepted.
+    """
+    instruments = tops.shape[0]
+    for i in range(start, stop):
+        header = rows[i, 0]
+        kind = header & 0xFFFF
+        if kind != _LEVELS and kind != _TRADE and kind != _BBO:
+            return i
+        instrument = (header >> 32) & _LOW32
+        if instrument == 0 or instrument >= instruments:
+            continue
+        if kind == _LEVELS:
+            apply_levels(rows, i, base_sequence + i, sizes, bits, tops)
+            dirty[instrument] = 1
+        elif kind == _TRADE:
+            tops[instrument, LAST_TRADE] = rows[i, BODY_WORD]
+    return stop
+
+
+@njit(
+    int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64[::1]),
+    cache=True,
+)
+def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
+    """Hot path. Write the markets whose trigger condition holds into `hits`; return how many.
+
+    Only markets with a dirty book are looked at, and `dirty` is cleared behind. A pair trigger
+    needs both touches certified: a cross inside an unfinished run of frames is no arbitrage.
+    """
+    n = 0
+    for t in range(count):
+        up = triggers[t, UP]
+        down = triggers[t, DOWN]
+        if dirty[up] == 0 and dirty[down] == 0:
+            continue
+        dirty[up] = 0
+        dirty[down] = 0
+        hit = False
+        if triggers[t, MOVED] == 1:
+            hit = (
+                tops[up, BID] != triggers[t, REF_UP_BID]
+                or tops[up, ASK] != triggers[t, REF_UP_ASK]
+                or tops[down, BID] != triggers[t, REF_DOWN_BID]
+                or tops[down, ASK] != triggers[t, REF_DOWN_ASK]
+            )
+        if not hit and tops[up, CERTIFIED] == 1 and tops[down, CERTIFIED] == 1:
+            rate = triggers[t, RATE_PPM]
+            cost = cost_buy(tops[up, ASK], rate) + cost_buy(tops[down, ASK], rate)
+            edge = COST_UNIT - cost
+            hit = edge > triggers[t, PAIR_EDGE] * (COST_UNIT // MICROS)
+        if hit:
+            hits[n] = triggers[t, MARKET]
+            n += 1
+    return n

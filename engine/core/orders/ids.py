@@ -1,0 +1,33 @@
+"""Order ids and salts: a pure function of (run, strategy, trace, leg, attempt).
+
+The same decision always has the same id and the same salt, so doing it again after a crash makes
+the same order, not a second one.
+"""
+
+from __future__ import annotations
+
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+SALT_BITS = 53  # the venue carries the salt as a JSON number
+
+
+def splitmix64(x: int) -> int:
+    """Return the splitmix64 finaliser of x: a bijection on 64 bits."""
+    x = (x + 0x9E37_79B9_7F4A_7C15) & _MASK
+    x = ((x ^ (x >> 30)) * 0xBF58_476D_1CE4_E5B9) & _MASK
+    x = ((x ^ (x >> 27)) * 0x94D0_49BB_1331_11EB) & _MASK
+    return x ^ (x >> 31)
+
+
+def order_id(run_seed: int, strategy: int, trace: int, leg: int, attempt: int) -> int:
+    """Return the 64-bit id of an order; within one run distinct inputs give distinct ids.
+
+    trace < 2^40, strategy, leg and attempt < 2^8 each.
+    """
+    assert trace < 1 << 40, f"trace must fit 40 bits: trace={trace}"
+    packed = trace << 24 | strategy << 16 | leg << 8 | attempt
+    return splitmix64(packed ^ splitmix64(run_seed))
+
+
+def salt(order: int) -> int:
+    """Return the salt that is signed for an order id."""
+    return splitmix64(order) >> (64 - SALT_BITS)

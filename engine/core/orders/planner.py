@@ -1,0 +1,209 @@
+"""From intents to commands: quotes are diffed against live orders, takes are sent, baskets paired.
+
+A quote is desired state. An order that is no longer wanted is cancelled, and its replacement goes
+out only after the venue has confirmed the end of the old one: one intent never has two live orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.core.intents import Basket, Intent, Quote, Take
+from engine.core.orders import ids
+from engine.core.orders.baskets import Baskets
+from engine.core.outbox import Outbox
+from engine.core.params import EngineParams
+from engine.core.risk.gates import Candidate, first_refusal
+from engine.core.strategies.base import Event
+from engine.core.world.orders import Order, OrderState
+from engine.core.world.world import World
+from engine.wire.codes import Kind, Reason, Side, Tif
+
+SIZE_CHANGE_MIN = 5  # replace a quote when its size changes by at least 1/5
+
+Ladder = tuple[tuple[int, int], ...]
+
+
+class Planner:
+    """Owns what each strategy wants to rest where; writes orders and cancels to the outbox."""
+
+    __slots__ = ("_baskets", "_desired", "_legs", "_limits", "_outbox", "_refused", "_run_seed")
+
+    def __init__(self, params: EngineParams, outbox: Outbox) -> None:
+        self._run_seed = params.run_seed
+        self._limits = params.risk
+        self._outbox = outbox
+        self._desired: dict[int, dict[int, Ladder]] = {}  # instrument → strategy → ladder
+        self._refused: dict[tuple[int, int], Reason] = {}
+        self._legs: dict[tuple[int, int], int] = {}
+        self._baskets = Baskets()
+
+    def begin(self) -> None:
+        """Start a step: leg numbers count from 0 for every (strategy, trace)."""
+        self._legs.clear()
+
+    def apply(self, world: World, strategy: int, event: Event, intents: Sequence[Intent]) -> None:
+        """Carry out what one strategy wants."""
+        for intent in intents:
+            match intent:
+                case Quote():
+                    self._desired.setdefault(intent.instrument, {})[strategy] = intent.ladder
+                    self._reconcile(world, strategy, intent.instrument, event)
+                case Take():
+                    self._take(world, strategy, event, (intent,))
+                case Basket():
+                    self._take(world, strategy, event, intent.takes)
+
+    def refresh(self, world: World, event: Event) -> None:
+        """Bring the live orders of one market back to what is wanted, after any order event."""
+        for index in (event.market.up.index, event.market.down.index):
+            for strategy in self._desired.get(index, ()):
+                self._reconcile(world, strategy, index, event)
+
+    def on_ended(self, world: World, order: Order, event: Event) -> None:
+        """React to the end of an order: a refused quote is not repeated, a basket is completed."""
+        if order.reason not in (Reason.FILLED, Reason.SUPERSEDED, Reason.CANCELED):
+            self._desired.get(order.instrument, {}).pop(order.strategy, None)
+        if order.basket:
+            repair = self._baskets.on_leg_ended(world, order)
+            if repair is not None:
+                self._take(world, order.strategy, event, (repair,))
+
+    def pull_all(self, world: World, reason: Reason, trace: int) -> None:
+        """Want nothing any more and cancel everything."""
+        self._desired.clear()
+        for order in world.orders.all_working():
+            order.cancel_requested = True
+        self._outbox.cancel_all(reason, trace)
+
+    def _reconcile(self, world: World, strategy: int, index: int, event: Event) -> None:
+        wanted = list(self._desired[index][strategy])
+        blocked = False
+        for order in world.orders.working(index):
+            if order.strategy != strategy or order.tif != Tif.GTC:
+                continue
+            match_ = next((w for w in wanted if _same(order, w)), None)
+            if match_ is not None and not order.cancel_requested:
+                wanted.remove(match_)
+                continue
+            blocked = True
+            if order.state == OrderState.LIVE and not order.cancel_requested:
+                order.cancel_requested = True
+                self._outbox.cancel(order.order_id, index, strategy, Reason.SUPERSEDED, event.trace)
+        if not blocked:
+            for price, size in wanted:
+                self._rest(world, strategy, index, price, size, event)
+
+    def _rest(
+        self, world: World, strategy: int, index: int, price: int, size: int, event: Event
+    ) -> None:
+        instrument = world.instruments.get(index)
+        assert instrument is not None, f"a quote names an unknown instrument: index={index}"
+        candidate = Candidate(
+            strategy=strategy,
+            market=event.market,
+            instrument=instrument,
+            side=Side.BUY,
+            price=price,
+            size=size,
+            tif=Tif.GTC,
+            post_only=True,
+            leg=self._leg(strategy, event.trace),
+        )
+        reason = first_refusal(world, candidate, self._limits)
+        if reason != Reason.OK:
+            if self._refused.get((strategy, index)) != reason:
+                self._refused[strategy, index] = reason
+                self._decision(world, candidate, event, reason, 0)
+            return
+        self._refused.pop((strategy, index), None)
+        self._submit(world, candidate, event)
+
+    def _take(self, world: World, strategy: int, event: Event, takes: Sequence[Take]) -> None:
+        """Send takes, all or none: every gate must let every leg pass before the first leaves."""
+        candidates = [self._marketable(world, strategy, event, take) for take in takes]
+        for candidate in candidates:
+            reason = first_refusal(world, candidate, self._limits)
+            if reason != Reason.OK:
+                self._decision(world, candidate, event, reason, 0)
+                return
+        orders = [self._submit(world, c, event) for c in candidates]
+        if len(orders) > 1:
+            self._baskets.open(orders)
+
+    def _marketable(self, world: World, strategy: int, event: Event, take: Take) -> Candidate:
+        instrument = world.instruments.get(take.instrument)
+        assert instrument is not None, f"a take names an unknown instrument: {take}"
+        return Candidate(
+            strategy=strategy,
+            market=event.market,
+            instrument=instrument,
+            side=take.side,
+            price=take.limit,
+            size=take.size,
+            tif=Tif.FOK if take.fill_or_kill else Tif.FAK,
+            post_only=False,
+            leg=self._leg(strategy, event.trace),
+            edge=take.edge,
+        )
+
+    def _submit(self, world: World, candidate: Candidate, event: Event) -> Order:
+        order_id = ids.order_id(self._run_seed, candidate.strategy, event.trace, candidate.leg, 0)
+        order = Order(
+            order_id=order_id,
+            strategy=candidate.strategy,
+            instrument=candidate.instrument.index,
+            side=candidate.side,
+            price=candidate.price,
+            size=candidate.size,
+            tif=candidate.tif,
+            leg=candidate.leg,
+        )
+        self._decision(world, candidate, event, Reason.OK, order_id)
+        world.orders.open(order, world.now_ns)
+        out = self._outbox.record(Kind.NEW_ORDER, order.instrument, event.trace)
+        out["order_id"] = order_id
+        out["price"] = candidate.price
+        out["size"] = candidate.size
+        if candidate.side == Side.BUY and not candidate.post_only:
+            out["budget"] = candidate.notional
+        out["salt"] = ids.salt(order_id)
+        out["timestamp_ms"] = world.now_ns // 1_000_000
+        out["trigger_ns"] = event.trigger_ns
+        out["decided_ns"] = world.now_ns
+        out["tick"] = candidate.instrument.tick
+        out["side"] = candidate.side
+        out["tif"] = candidate.tif
+        out["post_only"] = candidate.post_only
+        out["strategy"] = candidate.strategy
+        out["leg"] = candidate.leg
+        return order
+
+    def _decision(
+        self, world: World, candidate: Candidate, event: Event, reason: Reason, order_id: int
+    ) -> None:
+        touch = world.books.touch(candidate.instrument.index)
+        out = self._outbox.record(Kind.DECISION, candidate.instrument.index, event.trace)
+        out["order_id"] = order_id
+        out["price"] = candidate.price
+        out["size"] = candidate.size
+        out["edge"] = candidate.edge
+        out["bid"] = touch.bid
+        out["ask"] = touch.ask
+        out["book_age_ns"] = world.now_ns - touch.local_ns
+        out["reason"] = reason
+        out["strategy"] = candidate.strategy
+        out["side"] = candidate.side
+        out["leg"] = candidate.leg
+
+    def _leg(self, strategy: int, trace: int) -> int:
+        """Return the next leg number of this strategy for this cause."""
+        leg = self._legs.get((strategy, trace), 0)
+        self._legs[strategy, trace] = leg + 1
+        return leg
+
+
+def _same(order: Order, wanted: tuple[int, int]) -> bool:
+    """Whether a live order is near enough to a wanted level to keep its place in the queue."""
+    price, size = wanted
+    return order.price == price and abs(order.size - size) * SIZE_CHANGE_MIN < size

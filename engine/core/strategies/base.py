@@ -1,0 +1,50 @@
+"""What a strategy is: a pure function from what is believed and what happened to what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine.core.intents import Intent
+from engine.core.params import StrategyParams
+from engine.core.world.instruments import Market
+from engine.core.world.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Why a strategy is asked now. `trace` and `trigger_ns` are of the record that caused it."""
+
+    market: Market
+    trace: int
+    trigger_ns: int
+
+
+@dataclass(slots=True)
+class State:
+    """`world` is shared and read-only; `memory` belongs to the strategy."""
+
+    strategy: int
+    world: World
+    memory: Any
+
+
+class Strategy(Protocol):
+    """A plugin named by dotted path in the configuration.
+
+    `pair_edge`: wake when a full set bought at the touch earns at least this many micros, or None.
+    `follows_touch`: wake whenever a touch of the market moves.
+    """
+
+    pair_edge: int | None
+    follows_touch: bool
+
+    def __init__(self, params: StrategyParams) -> None:
+        """Take the parameters; ValueError names one that makes no sense."""
+
+    def initial(self) -> Any:
+        """Return the memory to begin with."""
+
+    def decide(self, state: State, event: Event) -> Sequence[Intent]:
+        """Return what is wanted now; an empty sequence changes nothing."""

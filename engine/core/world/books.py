@@ -1,0 +1,85 @@
+"""Every order book the core believes in, as flat arrays a jitted kernel can own.
+
+```
+sizes  int64[n, 2, 10_001]   micro-shares at price cell (1e-4), side 0 bids, 1 asks
+bits  uint64[n, 2, 157]      one bit per non-empty cell: the next best is a word scan away
+tops   int64[n, TOP_COLUMNS] the touch and why it may be believed
+```
+Row 0 is unused: instrument indices start at 1. Pages of books that never trade are never touched.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.math.units import MICROS, PRICE_CELLS, PRICE_UNIT
+
+BIT_WORDS = (PRICE_CELLS + 63) // 64
+
+# Columns of `tops`.
+BID = 0  # best bid in micros, 0 = empty side
+ASK = 1  # best ask in micros, 1_000_000 = empty side
+STATE = 2  # AWAITING_SNAPSHOT, LOADING, LIVE
+CERTIFIED = 3  # 1 while the touch equals the venue's own claim and is not crossed
+VENUE_NS = 4
+LOCAL_NS = 5  # when the last frame for this book reached us
+TRACE = 6  # tape sequence of the last record applied
+TICK = 7  # micros
+LAST_TRADE = 8
+REJECTED = 9  # rows refused: off the grid, negative, before a snapshot
+TOP_COLUMNS = 10
+
+AWAITING_SNAPSHOT = 0
+LOADING = 1  # a snapshot has begun and not ended
+LIVE = 2
+
+
+class Touch(NamedTuple):
+    """Best prices of one book in micros; `usable` says whether an order may be priced from it."""
+
+    bid: int
+    ask: int
+    usable: bool
+    local_ns: int
+
+
+class Books:
+    """The books of one run; `engine.core.kernel` writes them, everything else reads."""
+
+    __slots__ = ("bits", "capacity", "sizes", "tops")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.sizes = np.zeros((capacity, 2, PRICE_CELLS), np.int64)
+        self.bits = np.zeros((capacity, 2, BIT_WORDS), np.uint64)
+        self.tops = np.zeros((capacity, TOP_COLUMNS), np.int64)
+        self.tops[:, ASK] = MICROS
+
+    def touch(self, instrument: int) -> Touch:
+        """Return the touch of one book."""
+        top = self.tops[instrument]
+        usable = bool(top[STATE] == LIVE and top[CERTIFIED])
+        return Touch(int(top[BID]), int(top[ASK]), usable, int(top[LOCAL_NS]))
+
+    def age_ns(self, instrument: int, now_ns: int) -> int:
+        """Return how long ago the last frame for this book reached us."""
+        return now_ns - int(self.tops[instrument, LOCAL_NS])
+
+    def levels(self, instrument: int, side: int, count: int) -> list[tuple[int, int]]:
+        """Return up to `count` (price, size) levels in micros, best first."""
+        sizes = self.sizes[instrument, side]
+        cells = np.flatnonzero(sizes)
+        best_first = cells[::-1] if side == 0 else cells
+        return [(int(c) * PRICE_UNIT, int(sizes[c])) for c in best_first[:count]]
+
+    def forget(self, instrument: int) -> None:
+        """Believe nothing of this book until its next snapshot."""
+        self.tops[instrument, STATE] = AWAITING_SNAPSHOT
+        self.tops[instrument, CERTIFIED] = 0
+
+    def forget_all(self) -> None:
+        """Believe no book: the connection they came by is gone."""
+        self.tops[:, STATE] = AWAITING_SNAPSHOT
+        self.tops[:, CERTIFIED] = 0
