@@ -30,7 +30,7 @@ _LOCAL_NS_WORD = 3
 class Core(Protocol):
     """What replay needs of `engine.core.engine.Engine`."""
 
-    def step(self, rows: np.ndarray, base_seq: int, now_ns: int) -> np.ndarray:
+    def step(self, rows: np.ndarray, base_sequence: int, now_ns: int, /) -> np.ndarray:
         """Return the outputs int64[m,16] of the inputs int64[n,16]."""
         ...
 
