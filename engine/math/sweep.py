@@ -96,12 +96,13 @@ def buy_set(
     size_max: int,
     min_size: int,
     notional_min: int = 0,
+    gas: int = 0,
     budget: int = -1,
 ) -> Sweep:
     """Return the best purchase of one share of every outcome from these asks (curve V2, e = 1).
 
     books: one list of (price, size) a leg, best first.  Money and sizes in micros; size_max and
-    budget < 0 mean unlimited.  The legs together must be exhaustive: that is the caller's to know.
+    budget < 0 mean unlimited; gas is the cost of the whole purchase.  The legs together must be exhaustive: that is the caller's to know.
     """
     width = max((len(b) for b in books), default=0)
     prices = np.zeros((len(books), width), np.int64)
@@ -118,7 +119,7 @@ def buy_set(
     if size < min_size:
         return Sweep(size, 0, Outcome.MIN_SIZE, ())
     legs = tuple(_leg(book, size, curve, rate_ppm) for book in books)
-    profit = size - sum(leg.gross + leg.fee for leg in legs)
+    profit = size - sum(leg.gross + leg.fee for leg in legs) - gas
     if any(leg.gross < notional_min for leg in legs):
         return Sweep(size, profit, Outcome.MIN_NOTIONAL, legs)
     if profit <= 0:
