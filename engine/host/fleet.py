@@ -1,0 +1,169 @@
+"""The processes of one run with all they share: runtime directory, run file, rings, the account.
+
+The fleet knows how to bring things up and hand them out; what to do when something goes wrong is
+`engine.host.supervisor`'s, the order of the stop `engine.host.shutdown`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.bus.ring import QueueWriter, create_ring
+from engine.host import pin, plan, rundir
+from engine.host.clock import Clock
+from engine.host.config.schema import Settings
+from engine.host.errors import HostError, RefuseError
+from engine.host.plan import Part, Role, Secret
+from engine.host.processes import Child
+from engine.host.runfile import RunFile
+from engine.host.secrets import Account, account_of
+from engine.wire.codes import Kind, Reason, Source
+from engine.wire.records import new, words
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePlan:
+    """The local exchange that is this run's venue.
+
+    arguments: for `python -m engine.exchange`.  serves_market_data: whether it also plays the
+    market (recorded), or only takes the orders while the market is the real one (mirror).
+    command: another program that prints such a ready line, in tests.
+    """
+
+    arguments: tuple[str, ...] = ()
+    serves_market_data: bool = False
+    command: tuple[str, ...] = ()
+
+    def part(self) -> Part:
+        """Return it as a process of the run."""
+        command = self.command or plan.python_command("-m", "engine.exchange")
+        return Part("exchange", Role.EXCHANGE, (*command, *self.arguments))
+
+
+class Fleet:
+    """One run's processes, by name, and what they share. Used by the main thread alone."""
+
+    def __init__(self, settings: Settings, account: Account | None) -> None:
+        self.settings = settings
+        self.account = account
+        self.clock = Clock.anchored()
+        self.children: dict[str, Child] = {}
+        self.state_dir = Path(settings.run.directory).absolute()
+        self._installation = plan.installation()
+        self._directory: rundir.RunDirectory | None = None
+        self._control: QueueWriter | None = None
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Where the run file, the rings and the counters are."""
+        return rundir.runtime_dir(self.settings.run.name)
+
+    def claim(self) -> bool:
+        """Take the runtime directory and make the state directory.
+
+        Returns whether leftovers of a dead run were removed. RefuseError if another instance runs
+        or a directory cannot be made.
+        """
+        try:
+            (self.state_dir / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise RefuseError(
+                f"run directory cannot be made: directory={self.state_dir}, {error.strerror}"
+            ) from None
+        self._directory = rundir.RunDirectory.acquire(self.runtime_dir)
+        return self._directory.had_leftovers
+
+    def join_exchange(self, ready: dict[str, Any], *, serves_market_data: bool) -> None:
+        """Make the exchange of this ready line the venue, and its first account ours if none is.
+
+        HostError when the line lacks an address.
+        """
+        try:
+            urls = {"rest_url": ready["rest"], "user_ws_url": ready["user_ws"]}
+            if serves_market_data:
+                urls |= {"market_ws_url": ready["market_ws"], "gamma_url": ready["gamma"]}
+            if self.account is None:
+                self.account = account_of(ready["accounts"][0])
+        except (KeyError, IndexError, TypeError) as error:
+            raise HostError(f"ready line of the exchange is not complete: lacks {error}") from None
+        settings = self.settings.to_json()
+        settings["venue"] |= urls
+        self.settings = Settings.from_json(settings)
+
+    def lay_out(self) -> None:
+        """Make the run file and the rings; from here on `tell_core` works."""
+        run = RunFile(
+            run_id=self.clock.now_ns(),
+            clock_offset_ns=self.clock.offset_ns,
+            settings=self.settings.to_json(),
+            state_dir=str(self.state_dir),
+            supervisor_pid=os.getpid(),
+            runtime_dir=self.runtime_dir,
+        )
+        run.save()
+        for ring in plan.rings_of(self.settings):
+            create_ring(run.ring(ring.name), ring.discipline, ring.capacity, run.run_id)
+        self._control = QueueWriter(run.ring("control"), run.run_id)
+
+    def parts(self) -> list[Part]:
+        """Return the processes of this run in start order, the exchange not among them."""
+        return plan.parts_of(self.settings, self.runtime_dir, pin.cores())
+
+    def spawn(self, part: Part) -> Child:
+        """Start a process, in place of its former self if there was one."""
+        account = None
+        if part.secret is not Secret.NONE:
+            if self.account is None:
+                raise RefuseError(f"an account is needed: process={part.name}")
+            is_signer = part.secret is Secret.KEY
+            account = self.account if is_signer else self.account.without_key()
+        former = self.children.get(part.name)
+        if former is not None:
+            former.close()
+        child = Child(
+            part,
+            counters=self.runtime_dir / f"{part.name}.counters",
+            output=self.state_dir / "log" / f"{part.name}.out",
+            installation=self._installation,
+            account=account,
+            reads_stdout=part.role is Role.EXCHANGE,
+        )
+        self.children[part.name] = child
+        return child
+
+    def of(self, role: Role) -> list[Child]:
+        """Return the processes of a role, ended ones included."""
+        return [child for child in self.children.values() if child.part.role is role]
+
+    def one(self, role: Role) -> Child | None:
+        """Return the process of a role that has one at most; None if it has none."""
+        found = self.of(role)
+        return found[0] if found else None
+
+    def tell_core(self, reason: Reason, *, is_engaged: bool) -> bool:
+        """Put a HALT record into the control ring; return whether it went in."""
+        if self._control is None:
+            return False
+        record = new(Kind.HALT)
+        record["source"] = Source.SUPERVISOR
+        record["local_ns"] = self.clock.now_ns()
+        record["reason"] = reason
+        record["engaged"] = is_engaged
+        return self._control.offer(words(record))
+
+    def remove(self) -> None:
+        """Kill what still lives, and leave no process, ring or directory; safe to repeat."""
+        for child in self.children.values():
+            child.kill()
+            child.wait(time.monotonic() + 5.0)
+            child.close()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._directory is not None:
+            self._directory.remove()
+            self._directory = None

@@ -1,0 +1,128 @@
+"""What can be seen of a run from outside, by reading its files and asking nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.bus.counters import CounterFile
+from engine.bus.ring import RingInfo, inspect_ring
+from engine.bus.shm import BusError
+from engine.host import proc, rundir
+from engine.host.duty import PROCESS_COUNTERS, State
+from engine.host.latch import Halt, HaltLatch
+from engine.host.runfile import RunFile
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One process as its counters show it. state: a `State` name, DEAD when the process is gone.
+
+    heartbeat_ms: the age of its last beat.  round_us_max: its longest round.  own: the rest.
+    """
+
+    name: str
+    pid: int
+    state: str
+    heartbeat_ms: int
+    rounds: int
+    work: int
+    errors: int
+    round_us_max: int
+    own: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run. supervisor_pid: 0 = it is dead.  venue: the URLs in use.  halt: the latch, if any."""
+
+    name: str
+    supervisor_pid: int
+    mode: str
+    profile: str
+    state_dir: str
+    venue: dict[str, Any]
+    halt: Halt | None
+    processes: tuple[ProcessStatus, ...]
+    rings: tuple[RingInfo, ...]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the supervisor and every process live, all are ready, and nothing is halted."""
+        ready = State.READY.name
+        return (
+            self.supervisor_pid > 0
+            and self.halt is None
+            and bool(self.processes)
+            and all(process.state == ready for process in self.processes)
+        )
+
+
+def read_status(runtime_dir: Path) -> RunStatus:
+    """Return what is to be seen of the run in `runtime_dir`.
+
+    Raises RefuseError when there is no run file there. Files that vanish or are half made while we
+    look are left out.
+    """
+    run = RunFile.load(runtime_dir)
+    settings = run.settings
+    held = rundir.is_held(runtime_dir)
+    return RunStatus(
+        name=runtime_dir.name,
+        supervisor_pid=rundir.lock_holder(runtime_dir) if held else 0,
+        mode=settings.get("run", {}).get("mode", ""),
+        profile=settings.get("run", {}).get("profile", ""),
+        state_dir=run.state_dir,
+        venue=settings.get("venue", {}),
+        halt=HaltLatch(run.state_dir).read(),
+        processes=read_processes(run),
+        rings=read_rings(runtime_dir),
+    )
+
+
+def read_processes(run: RunFile) -> tuple[ProcessStatus, ...]:
+    """Return every process that has counters, by name."""
+    now_ns = run.clock().now_ns()
+    found = []
+    for path in sorted(run.runtime_dir.glob("*.counters")):
+        try:
+            counters = CounterFile.attach(path)
+        except BusError:
+            continue
+        values = counters.snapshot()
+        counters.close()
+        if not set(PROCESS_COUNTERS) <= set(values):
+            continue
+        common = {name: values.pop(name) for name in PROCESS_COUNTERS}
+        found.append(
+            ProcessStatus(
+                name=path.name.removesuffix(".counters"),
+                pid=common["pid"],
+                state=_state_name(common["pid"], common["state"]),
+                heartbeat_ms=max(0, now_ns - common["heartbeat_ns"]) // 1_000_000,
+                rounds=common["rounds"],
+                work=common["work"],
+                errors=common["errors"],
+                round_us_max=common["round_ns_max"] // 1_000,
+                own=values,
+            )
+        )
+    return tuple(found)
+
+
+def read_rings(runtime_dir: Path) -> tuple[RingInfo, ...]:
+    """Return every ring, by name."""
+    found = []
+    for path in sorted(runtime_dir.glob("*.ring")):
+        try:
+            found.append(inspect_ring(path))
+        except BusError:
+            continue
+    return tuple(found)
+
+
+def _state_name(pid: int, state: int) -> str:
+    if state != State.STOPPED and pid and not proc.is_alive(pid):
+        return "DEAD"
+    return State(state).name if state in set(State) else str(state)

@@ -1,0 +1,368 @@
+"""Starts the processes of a run, watches them, answers their deaths, and stops them in order.
+
+```
+death of     answer
+feed         restart with backoff; too many a minute: halt. The core sees its books go stale
+recorder     restart at once; not back within recorder.lag_ms_max: halt
+core         latch a halt; the signer sees the heartbeat stop and cancels all; then stop, exit 1
+signer       latch a halt, tell the core, cancel all from here by API credentials; stop, exit 1
+exchange     (paper) latch a halt; stop, exit 1
+supervisor   the kernel sends every process SIGTERM; the last one removes the runtime directory
+```
+A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead.
+
+One thread, the main one. The caller calls `poll()` some twenty times a second while `is_running`,
+then `stop()`; leaving the `with` block ends everything too, whatever happened before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from engine.bus.control import ControlServer, Reply, Request
+from engine.host import rundir
+from engine.host.config.schema import Settings
+from engine.host.errors import Exit, HostError
+from engine.host.events import Event
+from engine.host.fleet import ExchangePlan, Fleet
+from engine.host.latch import HaltLatch
+from engine.host.plan import Part, Role
+from engine.host.processes import Child
+from engine.host.secrets import Account
+from engine.host.shutdown import QUIET_S, shut_down
+from engine.host.status import read_status
+from engine.wire.codes import Reason
+
+CancelAll = Callable[[Account, str], bool]  # account without key, REST URL -> whether it is done
+
+CANCEL_S_MAX = 6.0  # for the signer to cancel everything once it has missed its core
+RESTART_S_MIN, RESTART_S_MAX = 0.2, 10.0
+RESTART_WINDOW_S = 60.0
+STEP_S = 0.02
+
+
+class Supervisor:
+    """One run, from nothing to nothing. `exchange_ready`: the local exchange's ready line."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        account: Account | None = None,
+        exchange: ExchangePlan | None = None,
+        cancel_all: CancelAll | None = None,
+    ) -> None:
+        """Nothing is started yet.
+
+        account: who trades; without one, the local exchange's first account.  exchange: the local
+        exchange to start and trade at.  cancel_all: cancels at the venue when the signer is gone.
+        """
+        self.fleet = Fleet(settings, account)
+        self.exchange_ready: dict[str, Any] = {}
+        self.is_running = False
+        self.exit_code = Exit.CLEAN
+        self._exchange = exchange
+        self._cancel_all = cancel_all
+        self._latch = HaltLatch(self.fleet.state_dir)
+        self._control: ControlServer | None = None
+        self._events: list[Event] = []
+        self._stop_requests = 0
+        self._restarts: dict[str, deque[float]] = {}
+        self._restart_due_s: dict[str, float] = {}
+        self._unready: set[str] = set()
+        self._recorder_lost_s: float | None = None
+        self._gave_up_s: float | None = None
+        self._is_stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def request_stop(self) -> None:
+        """Ask for the stop; a second time: to hurry. Safe in a signal handler."""
+        self._stop_requests += 1
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether somebody asked for the stop: a signal, or `halftick stop`."""
+        return self._stop_requests > 0
+
+    def start(self) -> bool:
+        """Bring everything up and wait until every process is ready.
+
+        Returns False if a stop was asked meanwhile; then call `stop()`. Raises HostError or
+        RefuseError naming the process and its log; everything has been ended by then.
+        """
+        try:
+            self._bring_up()
+            self.is_running = self._wait_until_ready()
+        except BaseException:
+            self.exit_code = Exit.DIRTY
+            self.stop()
+            raise
+        return self.is_running
+
+    def poll(self) -> list[Event]:
+        """Serve the control socket, see who died or is stuck, act; return the new events."""
+        self._serve_control()
+        for child in list(self.fleet.children.values()):
+            if child.is_settled:
+                continue
+            if not child.is_alive:
+                child.is_settled = True
+                self._on_death(child)
+            elif child.name in self._unready:
+                self._note_ready(child)
+            elif self._is_stuck(child):
+                self._note(child.name, "stalled", f"no heartbeat: pid={child.pid}; killing it")
+                child.kill()
+        self._restart_who_is_due()
+        self._check_recorder()
+        self._check_whether_to_give_up()
+        return self.take_events()
+
+    def halt(self, reason: Reason, detail: str) -> None:
+        """Latch a halt and tell the core: no new orders, all cancelled, until a human resumes."""
+        self._latch.engage(reason, detail, self.fleet.clock)
+        is_told = self.fleet.tell_core(reason, is_engaged=True)
+        self._note("run", "halted", f"{reason.name}: {detail}" + ("" if is_told else " (not told)"))
+
+    def resume(self, detail: str) -> bool:
+        """Clear the latch and tell the core; return whether there was a halt."""
+        halt = self._latch.clear(detail, self.fleet.clock)
+        if halt is None:
+            return False
+        self.fleet.tell_core(halt.code, is_engaged=False)
+        self._note("run", "resumed", f"{halt.reason} cleared: {detail}")
+        return True
+
+    def stop(self) -> bool:
+        """End everything in order (`engine.host.shutdown`); return whether the run was clean.
+
+        Leaves no process, socket or ring, also when something goes wrong here; safe to repeat.
+        """
+        if self._is_stopped:
+            return self.exit_code == Exit.CLEAN
+        self._is_stopped = True
+        self.is_running = False
+        requests = self._stop_requests
+        try:
+            is_clean = shut_down(
+                self.fleet,
+                self._note,
+                is_hurried=lambda: self._stop_requests > max(1, requests),
+                cancel_all=self._cancel_at_venue,
+            )
+            if not is_clean:
+                self.exit_code = Exit.DIRTY
+        except BaseException:
+            self.exit_code = Exit.DIRTY
+            raise
+        finally:
+            if self._control is not None:
+                self._control.close()
+            self.fleet.remove()
+        return self.exit_code == Exit.CLEAN
+
+    def take_events(self) -> list[Event]:
+        """Return the events since the last call, oldest first."""
+        events, self._events = self._events, []
+        return events
+
+    def counters(self, process: str) -> dict[str, int]:
+        """Return the counters of a process, empty if there are none."""
+        child = self.fleet.children.get(process)
+        return child.counters() if child is not None else {}
+
+    # -- coming up
+
+    def _bring_up(self) -> None:
+        fleet = self.fleet
+        if fleet.claim():
+            self._note("run", "leftovers", f"removed a dead run's: {fleet.runtime_dir}")
+        self._control = ControlServer(fleet.runtime_dir / rundir.CONTROL_SOCKET)
+        if self._exchange is not None:
+            self._start_exchange(self._exchange)
+        if self.is_stop_requested:
+            return
+        fleet.lay_out()
+        halt = self._latch.read()
+        if halt is not None:
+            fleet.tell_core(halt.code, is_engaged=True)
+            self._note("run", "halted", f"still, since {halt.at}: {halt.reason}: {halt.detail}")
+        for part in fleet.parts():
+            self._spawn(part)
+
+    def _start_exchange(self, exchange: ExchangePlan) -> None:
+        child = self.fleet.spawn(exchange.part())
+        self._note(child.name, "started", f"pid={child.pid}")
+        deadline_s = time.monotonic() + self.fleet.settings.host.ready_ms_max / 1_000
+        while not self.is_stop_requested:
+            ready = child.ready_line(deadline_s)
+            self._serve_control()
+            if ready is not None:
+                self.exchange_ready = ready
+                self.fleet.join_exchange(ready, serves_market_data=exchange.serves_market_data)
+                self._note(child.name, "ready", str(ready["rest"]))
+                return
+
+    def _spawn(self, part: Part) -> None:
+        child = self.fleet.spawn(part)
+        self._unready.add(child.name)
+        self._note(child.name, "started", f"pid={child.pid}")
+
+    def _wait_until_ready(self) -> bool:
+        deadline_s = time.monotonic() + self.fleet.settings.host.ready_ms_max / 1_000
+        while not self.is_stop_requested:
+            self._serve_control()
+            for child in self.fleet.children.values():
+                if not child.is_alive:
+                    raise child.not_ready()
+                self._note_ready(child)
+            if not self._unready:
+                return True
+            if time.monotonic() >= deadline_s:
+                raise self.fleet.children[min(self._unready)].not_ready()
+            time.sleep(STEP_S)
+        return False
+
+    def _note_ready(self, child: Child) -> None:
+        if child.name in self._unready and child.is_ready:
+            self._unready.discard(child.name)
+            self._note(child.name, "ready", f"pid={child.pid}")
+
+    # -- deaths
+
+    def _on_death(self, child: Child) -> None:
+        self._unready.discard(child.name)
+        detail = f"exit_code={child.exit_code}, log={child.output}{child.last_words()}"
+        self._note(child.name, "died", detail)
+        what = f"process {child.name} died: exit_code={child.exit_code}"
+        match child.part.role:
+            case Role.FEED:
+                self._plan_restart(child)
+            case Role.RECORDER:
+                self._recorder_lost_s = self._recorder_lost_s or time.monotonic()
+                self._plan_restart(child)
+            case Role.CORE:
+                self.halt(Reason.HALT_CORE_LOST, what)
+                if self.fleet.one(Role.SIGNER) is None:  # fused: the signer went with it
+                    self._cancel_at_venue()
+                self._give_up()
+            case Role.SIGNER:
+                self.halt(Reason.HALT_SIGNER_LOST, what)
+                self._cancel_at_venue()
+                self._give_up()
+            case Role.EXCHANGE:
+                self.halt(Reason.HALT_FEED_LOST, f"the venue is gone: {what}")
+                self._give_up()
+
+    def _plan_restart(self, child: Child) -> None:
+        """Restart soon; who dies too often a minute halts the run and is restarted slowly."""
+        now_s = time.monotonic()
+        times = self._restarts.setdefault(child.name, deque())
+        while times and now_s - times[0] > RESTART_WINDOW_S:
+            times.popleft()
+        times.append(now_s)
+        wait_s = 0.0 if len(times) == 1 else min(RESTART_S_MAX, RESTART_S_MIN * 2 ** len(times))
+        if len(times) > self.fleet.settings.host.restarts_per_minute_max:
+            wait_s = RESTART_S_MAX
+            if self._latch.read() is None:
+                is_feed = child.part.role is Role.FEED
+                reason = Reason.HALT_FEED_LOST if is_feed else Reason.HALT_RECORDER_LOST
+                self.halt(reason, f"process {child.name} died {len(times)} times in a minute")
+        self._restart_due_s[child.name] = now_s + wait_s
+
+    def _restart_who_is_due(self) -> None:
+        now_s = time.monotonic()
+        for name, due_s in list(self._restart_due_s.items()):
+            if now_s >= due_s:
+                del self._restart_due_s[name]
+                self._spawn(self.fleet.children[name].part)
+
+    def _check_recorder(self) -> None:
+        """Halt when the recorder has been away for too long."""
+        recorder = self.fleet.one(Role.RECORDER)
+        if self._recorder_lost_s is None or recorder is None:
+            return
+        away_ms = (time.monotonic() - self._recorder_lost_s) * 1_000
+        if recorder.is_ready:
+            self._recorder_lost_s = None
+        elif away_ms > self.fleet.settings.recorder.lag_ms_max and self._latch.read() is None:
+            self.halt(Reason.HALT_RECORDER_LOST, f"no recorder for {away_ms:.0f} ms")
+
+    def _is_stuck(self, child: Child) -> bool:
+        age_ms = child.heartbeat_age_ms(self.fleet.clock.now_ns())
+        return age_ms > self.fleet.settings.host.heartbeat_ms_max
+
+    def _give_up(self) -> None:
+        """End the run as soon as a signer that lives has cancelled everything by itself."""
+        self.exit_code = Exit.DIRTY
+        if self._gave_up_s is None:
+            self._gave_up_s = time.monotonic()
+
+    def _check_whether_to_give_up(self) -> None:
+        if self._gave_up_s is None:
+            return
+        signer = self.fleet.one(Role.SIGNER)
+        venue = self.fleet.one(Role.EXCHANGE)
+        if signer is None or not signer.is_alive or (venue is not None and not venue.is_alive):
+            self.is_running = False
+            return
+        # Before the signer can have missed the core, what it says of its orders means nothing.
+        silence_s = self.fleet.settings.signer.core_silence_ms_max / 1_000
+        waited_s = time.monotonic() - self._gave_up_s - silence_s
+        is_flat = signer.counters().get("orders_open") == 0
+        if (waited_s > QUIET_S and is_flat) or waited_s > CANCEL_S_MAX:
+            self.is_running = False
+
+    def _cancel_at_venue(self) -> bool:
+        """Cancel everything without the signer; return whether the venue said so."""
+        account = self.fleet.account
+        is_done = False
+        if self._cancel_all is not None and account is not None:
+            with contextlib.suppress(HostError, OSError):
+                rest_url = self.fleet.settings.venue.rest_url
+                is_done = self._cancel_all(account.without_key(), rest_url)
+        self._note("run", "cancelled" if is_done else "unverified", "cancel-all by the supervisor")
+        return is_done
+
+    # -- control
+
+    def _serve_control(self) -> None:
+        assert self._control is not None, "start() comes first"
+        self._control.serve(self._answer)
+
+    def _answer(self, request: Request) -> Reply:
+        if request.command == "status":
+            return self._status()
+        if request.command == "halt":
+            self.halt(Reason.HALT_OPERATOR, request.reason)
+            return Reply(True)
+        if request.command == "resume":
+            return Reply(True) if self.resume(request.reason) else Reply(False, "not halted")
+        self.request_stop()
+        return Reply(True)
+
+    def _status(self) -> Reply:
+        try:
+            return Reply(True, data=msgspec.to_builtins(read_status(self.fleet.runtime_dir)))
+        except HostError as error:
+            return Reply(False, f"not up yet: {error}")
+
+    def _note(self, process: str, what: str, detail: str) -> None:
+        self._events.append(Event(self.fleet.clock.now_ns(), process, what, detail))
