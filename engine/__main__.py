@@ -27,7 +27,7 @@ def main() -> int:
     except HostError as error:
         print(f"engine: {error}", file=sys.stderr)
         return error.exit_code
-    counters = create_counters(runtime.counters("engine"), COUNTERS)
+    counters = create_counters(runtime.counters("core"), COUNTERS)
     params = from_settings(runtime.settings, run_seed=runtime.run_id)
     duties: list[Duty] = [CoreDuty(runtime, params, counters)]
     if arguments.fused:
@@ -37,7 +37,7 @@ def main() -> int:
     host = runtime.settings["host"]
     idle = Idle.for_profile(runtime.settings["run"]["profile"], park_us=host["park_us"])
     return run_duties(
-        "engine",
+        "core",
         runtime,
         duties,
         counters=counters,
