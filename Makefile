@@ -1,0 +1,56 @@
+# One name for each task; CI runs the same names. Everything happens inside .venv of this checkout.
+
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow test-full bench bench-tiny check lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+install: $(INSTALLED)  ## make .venv with the locked packages and halftick in it
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=path/to/python" >&2; exit 1; }
+	@echo "installing into $(VENV) (once; about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install  ## play the recorded markets through the whole engine and show the report
+	@$(BIN)/halftick demo
+
+test: install  ## what a newcomer runs: everything but the slow tests
+	@$(PYTEST) -m "not slow"
+
+test-slow: install  ## the slow tests alone
+	@$(PYTEST) -m slow
+
+test-full: test test-slow  ## all tests
+
+bench: install  ## measure; read bench/README.md before comparing numbers
+	@$(PYTEST) bench --benchmark-enable --benchmark-columns=median,iqr,min,max,rounds $(BENCH_ARGS)
+
+bench-tiny: install  ## run every bench once, as a test, without measuring
+	@$(PYTEST) bench --benchmark-disable
+
+check: install  ## lint, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lock: pyproject.toml  ## write requirements.lock anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --extra dev --extra demo pyproject.toml -o requirements.lock
+
+clean:  ## remove the environment and everything derived, but not runs/
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -prune -exec rm -rf {} +
