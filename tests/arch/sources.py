@@ -50,7 +50,7 @@ def imports(module: str) -> frozenset[str]:
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             origin = "." * node.level + (node.module or "")
-            # `from engine.host import pin` names a module, `from engine.host.pin import x` does not.
+            # `from engine.host import pin` names a module; `from engine.host.pin import x` has none.
             names = {f"{origin}.{alias.name}" for alias in node.names}
             found.update((names & modules().keys()) or {origin})
     return frozenset(found)
