@@ -48,7 +48,9 @@ REF_DOWN_ASK = 9
 TRIGGER_COLUMNS = 10
 
 
-@njit(void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64), cache=True)
+@njit(
+    void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64), cache=True, error_model="numpy"
+)
 def clear(sizes, bits, tops, instrument):  # type: ignore[no-untyped-def]
     """Empty both sides of one book, visiting only occupied cells."""
     for side in range(2):
@@ -62,7 +64,7 @@ def clear(sizes, bits, tops, instrument):  # type: ignore[no-untyped-def]
     tops[instrument, ASK] = MICROS
 
 
-@njit(int64(uint64[:, :, ::1], int64, int64), cache=True)
+@njit(inline="always")
 def best_bid_below(bits, instrument, cell):  # type: ignore[no-untyped-def]
     """Return the highest occupied bid cell at or below `cell`, 0 if none."""
     w = cell >> 6
@@ -75,7 +77,7 @@ def best_bid_below(bits, instrument, cell):  # type: ignore[no-untyped-def]
     return w * 64 + 63 - count_leading_zeros(word)
 
 
-@njit(int64(uint64[:, :, ::1], int64, int64), cache=True)
+@njit(inline="always")
 def best_ask_above(bits, instrument, cell):  # type: ignore[no-untyped-def]
     """Return the lowest occupied ask cell at or above `cell`, the last cell if none."""
     w = cell >> 6
@@ -88,10 +90,7 @@ def best_ask_above(bits, instrument, cell):  # type: ignore[no-untyped-def]
     return w * 64 + count_trailing_zeros(word)
 
 
-@njit(
-    void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64, int64, int64, int64),
-    cache=True,
-)
+@njit(inline="always")
 def set_level(sizes, bits, tops, instrument, side, price, size):  # type: ignore[no-untyped-def]
     """Set the absolute size at one price; the touch follows."""
     cell = price // PRICE_UNIT
@@ -114,10 +113,7 @@ def set_level(sizes, bits, tops, instrument, side, price, size):  # type: ignore
             tops[instrument, ASK] = best_ask_above(bits, instrument, cell) * PRICE_UNIT
 
 
-@njit(
-    void(int64[:, ::1], int64, int64, int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1]),
-    cache=True,
-)
+@njit(inline="always")
 def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyped-def]
     """Apply one LEVELS row: absolute sizes, then the venue's claim about the touch."""
     header = rows[i, 0]
@@ -171,6 +167,7 @@ def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyp
         int64[::1],
     ),
     cache=True,
+    error_model="numpy",
 )
 def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty):  # type: ignore[no-untyped-def]
     """Hot path. Apply market data rows from `start` on; return the first row that is none.
@@ -198,6 +195,7 @@ def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty
 @njit(
     int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64[::1]),
     cache=True,
+    error_model="numpy",
 )
 def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
     """Hot path. Write the markets whose trigger condition holds into `hits`; return how many.
