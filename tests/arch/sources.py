@@ -50,7 +50,7 @@ def imports(module: str) -> frozenset[str]:
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             origin = "." * node.level + (node.module or "")
-            # `from engine.host import pin` names a module; `from engine.host.pin import x` has none.
+            # `from engine.host import pin` imports a module, not a name in one.
             names = {f"{origin}.{alias.name}" for alias in node.names}
             found.update((names & modules().keys()) or {origin})
     return frozenset(found)
