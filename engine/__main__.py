@@ -14,6 +14,8 @@ from engine.host.idle import Idle
 from engine.host.runfile import RunFile
 from engine.host.runner import run_duties
 
+PROCESS = "core"
+
 
 def main() -> int:
     """Run the core until it is told to stop; return its exit code."""
@@ -25,19 +27,23 @@ def main() -> int:
     try:
         runtime = RunFile.load(arguments.runtime_dir)
     except HostError as error:
-        print(f"engine: {error}", file=sys.stderr)
-        return error.exit_code
-    counters = create_counters(runtime.counters("core"), COUNTERS)
+        print(f"{PROCESS}: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    counters = create_counters(runtime.counters(PROCESS), COUNTERS)
     params = from_settings(runtime.settings, run_seed=runtime.run_id)
     duties: list[Duty] = [CoreDuty(runtime, params, counters)]
     if arguments.fused:
-        from engine.fused import around
+        from engine.fused import around  # only this profile may join the three packages
 
-        duties = around(duties[0], runtime, arguments.secrets_fd)
+        try:
+            duties = around(duties[0], runtime, arguments.secrets_fd)
+        except HostError as error:
+            print(f"{PROCESS}: {error}", file=sys.stderr)
+            return int(error.exit_code)
     host = runtime.settings["host"]
     idle = Idle.for_profile(runtime.settings["run"]["profile"], park_us=host["park_us"])
     return run_duties(
-        "core",
+        PROCESS,
         runtime,
         duties,
         counters=counters,
