@@ -1,0 +1,261 @@
+"""The market channel: books, trades, ticks and ends of markets, from frames to `md.*` records.
+
+A frame is published whole or not at all. One that cannot be read and may have touched a book makes
+the books it names unbelievable (FEED_STATUS with their instrument; all of them where it names none)
+and their tokens are subscribed anew, which brings fresh dumps. Venue stamps are never used as a
+clock: a dump's is as old as the book's last change, and a replayed venue lives in another time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+import numpy as np
+
+from engine.wire.codes import Connection as State
+from engine.wire.codes import Kind, MarketStatus, Source
+from engine.wire.records import RECORD_WORDS, new, words
+from feeds.clob_frames import PatientDecoder
+from feeds.clob_scan import NOT_PLAIN, scan
+from feeds.connection import Connection, Pace
+from feeds.instruments import Instrument, Instruments
+from feeds.port import Context, MalformedFrame, Publisher
+from feeds.token_table import BOOKS
+
+COUNTERS = (
+    "frames",
+    "bytes",
+    "records",
+    "malformed",
+    "fallback_decodes",
+    "unknown_events",
+    "unknown_ids",
+    "resubscribes",
+    "connects",
+    "connect_errors",
+    "disconnects",
+    "silences",
+    "pings",
+)
+# A frame of the largest size allowed cannot hold more: 4 MiB of the shortest levels or books.
+ROWS_MAX = 1 << 15
+# Rings are never smaller; a longer frame goes out in parts, its last one still marked LAST.
+PUBLISH_ROWS_MAX = 1 << 10
+SUBSCRIBE_TOKENS_MAX = 100
+RESUBSCRIBE_NS = 2_000_000_000
+RESUBSCRIBES_MAX = 3
+SAMPLE_BYTES = 300
+
+_TOKEN_IN_TEXT = re.compile(rb'"([0-9]{1,78})"')
+
+
+class MarketDecoder:
+    """Frames to records: the scanner first, the patient decoder for whatever it does not take."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self._patient = PatientDecoder(instruments)
+        self._out = np.zeros((ROWS_MAX, RECORD_WORDS), np.int64)
+        self.fallback_decodes = 0
+        self.unknown_events = 0
+        self.unknown_ids = 0
+
+    def decode(self, payload: bytes | memoryview, local_ns: int) -> np.ndarray:
+        """Hot path. Return a frame's records, int64[n, 16], valid until the next call.
+
+        Raises MalformedFrame, and then nothing of the frame was taken.
+        """
+        table = self._instruments.table
+        text = np.frombuffer(payload, np.uint8)
+        count = scan(text, local_ns, table.slots, table.rows, self._out)
+        if count != NOT_PLAIN:
+            return self._out[:count]
+        return self.decode_patiently(bytes(payload), local_ns)
+
+    def decode_patiently(self, frame: bytes, local_ns: int) -> np.ndarray:
+        """Return the same without the scanner; ticks and ends of markets are remembered."""
+        self.fallback_decodes += 1
+        decoded = self._patient.decode(frame, local_ns)
+        rows = decoded.records()
+        if len(rows) > ROWS_MAX:
+            raise MalformedFrame(f"frame too long: records={len(rows)}")
+        self.unknown_events += decoded.unknown_events
+        self.unknown_ids += decoded.unknown_ids
+        for index in decoded.books:
+            self._instruments.table.rows[index, BOOKS] += 1
+        for index, tick in decoded.ticks.items():
+            self._instruments.set_tick(index, tick)
+        for index, payout in decoded.resolved.items():
+            self._instruments.set_status(index, MarketStatus.RESOLVED, payout)
+        return rows
+
+
+class ClobMarketFeed:
+    """Keeps the market socket subscribed to every token that still trades."""
+
+    name = "clob_market"
+
+    def __init__(
+        self, context: Context, instruments: Instruments, publisher: Publisher, url: str
+    ) -> None:
+        """url: of the market channel."""
+        self._context = context
+        self._instruments = instruments
+        self._publisher = publisher
+        self._decoder = MarketDecoder(instruments)
+        self._connection = Connection(self.name, url, Pace.of(context.settings), self, context)
+        self._subscribed: dict[int, str] = {}
+        self._suspects: dict[int, int] = {}  # instrument -> books seen when it became one
+        self._asked_ns = 0
+        self._asked_times = 0
+        self._version = 0
+        self._handled = 0
+        counters = context.counters
+        self._add = counters.add
+        self._frames = counters.index("frames")
+        self._bytes = counters.index("bytes")
+        self._records = counters.index("records")
+        self._fallback_decodes = counters.index("fallback_decodes")
+        self._unknown_events = counters.index("unknown_events")
+        self._unknown_ids = counters.index("unknown_ids")
+
+    def start(self) -> None:
+        """Nothing yet: there is no venue to dial before there is something to subscribe to."""
+
+    def work(self) -> int:
+        """Follow the registry, look after suspects; return the frames handled since last time."""
+        self._connection.check()
+        if self._version != self._instruments.version:
+            self._version = self._instruments.version
+            self._follow_registry()
+        if self._suspects:
+            self._look_after_suspects()
+        handled, self._handled = self._handled, 0
+        if handled:
+            decoder, put = self._decoder, self._context.counters.set
+            put(self._fallback_decodes, decoder.fallback_decodes)
+            put(self._unknown_events, decoder.unknown_events)
+            put(self._unknown_ids, decoder.unknown_ids)
+        return handled
+
+    def close(self) -> None:
+        """Say goodbye to the venue."""
+        self._connection.close()
+
+    def opening(self) -> list[bytes]:
+        """Return the first frames of a connection: every open token, a hundred at a time."""
+        self._suspects.clear()
+        self._subscribed = {each.index: each.token_id for each in self._tradable()}
+        chunks = _chunks(self._subscribed.values())
+        first = {"type": "market", "assets_ids": next(chunks, []), "custom_feature_enabled": True}
+        return [msgspec.json.encode(first), *(_operation("subscribe", chunk) for chunk in chunks)]
+
+    def frame(self, payload: bytes | memoryview, local_ns: int) -> bool:
+        """Hot path. Decode and publish one frame; an empty list is an answer, not data."""
+        self._handled += 1
+        self._add(self._frames)
+        self._add(self._bytes, len(payload))
+        try:
+            rows = self._decoder.decode(payload, local_ns)
+        except MalformedFrame as error:
+            self._refuse(bytes(payload), error)
+            return False
+        if len(rows) == 0:
+            return bytes(payload[:3]).strip() != b"[]"
+        self._publish(rows)
+        return True
+
+    def status(self, connection: State) -> None:
+        """Tell the core that the connection has changed."""
+        self._publish(self._status_rows(connection, [0]))
+
+    def expects_data(self) -> bool:
+        """Return whether a token is subscribed whose market still trades."""
+        return bool(self._subscribed)
+
+    def _publish(self, rows: np.ndarray) -> None:
+        for first in range(0, len(rows), PUBLISH_ROWS_MAX):
+            self._publisher.publish(rows[first : first + PUBLISH_ROWS_MAX])
+        self._add(self._records, len(rows))
+
+    def _status_rows(self, connection: State, instruments: list[int]) -> np.ndarray:
+        records = new(Kind.FEED_STATUS, len(instruments))
+        records["source"] = records["feed"] = Source.CLOB_MARKET
+        records["instrument"] = instruments
+        records["local_ns"] = self._context.clock.now_ns()
+        records["connection"] = connection
+        records["connects"] = self._connection.connects
+        records["errors"] = self._connection.errors
+        return words(records)
+
+    def _tradable(self) -> list[Instrument]:
+        return [each for each in self._instruments if not each.is_resolved]
+
+    def _follow_registry(self) -> None:
+        wanted = {each.index: each.token_id for each in self._tradable()}
+        if not self._connection.is_started:
+            if wanted:
+                self._connection.start()
+            return
+        gone = [token for index, token in self._subscribed.items() if index not in wanted]
+        fresh = [token for index, token in wanted.items() if index not in self._subscribed]
+        self._subscribed = wanted
+        for operation, tokens in (("unsubscribe", gone), ("subscribe", fresh)):
+            for chunk in _chunks(tokens):
+                self._connection.send(_operation(operation, chunk))
+
+    def _refuse(self, frame: bytes, error: MalformedFrame) -> None:
+        """Count a refused frame, keep a sample, and stop believing the books it may have meant."""
+        self._context.count("malformed")
+        error.add_note(f"frame: {frame[:SAMPLE_BYTES]!r}")
+        self._context.errors.record(self.name, error)
+        if not error.is_book_lost:
+            return
+        named = {
+            self._instruments.table.find(found.decode()) for found in _TOKEN_IN_TEXT.findall(frame)
+        }
+        suspects = [index for index in self._subscribed if index in named] or [*self._subscribed]
+        if not suspects:
+            return
+        books = self._instruments.table.rows[:, BOOKS]
+        self._suspects.update({index: int(books[index]) for index in suspects})
+        self._publish(self._status_rows(State.DISCONNECTED, suspects))
+
+    def _look_after_suspects(self) -> None:
+        """Ask for dumps of disbelieved books; a socket that does not answer is dropped."""
+        books = self._instruments.table.rows[:, BOOKS]
+        for index, seen in list(self._suspects.items()):
+            if books[index] > seen or index not in self._subscribed:
+                del self._suspects[index]
+        if not self._suspects:
+            self._asked_times = 0
+            return
+        now_ns = self._context.clock.now_ns()
+        if now_ns - self._asked_ns < RESUBSCRIBE_NS:
+            return
+        self._asked_ns = now_ns
+        self._asked_times += 1
+        if self._asked_times > RESUBSCRIBES_MAX:
+            self._asked_times = 0
+            self._connection.drop("no fresh dump")
+            return
+        self._context.count("resubscribes")
+        for chunk in _chunks(self._subscribed[index] for index in self._suspects):
+            self._connection.send(_operation("unsubscribe", chunk))
+            self._connection.send(_operation("subscribe", chunk))
+
+
+def _chunks(tokens: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(tokens)
+    while chunk := list(islice(iterator, SUBSCRIBE_TOKENS_MAX)):
+        yield chunk
+
+
+def _operation(operation: str, tokens: list[str]) -> bytes:
+    frame: dict[str, object] = {"operation": operation, "assets_ids": tokens}
+    if operation == "subscribe":
+        frame["custom_feature_enabled"] = True
+    return msgspec.json.encode(frame)

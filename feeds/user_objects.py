@@ -1,0 +1,244 @@
+"""Order and trade objects of the account, streamed or read back, as exact values. Pure.
+
+A trade is told from the taker's side even to its makers: a maker's fill is the leg of
+`maker_orders` that carries our key or address, and that leg may be the other token and side.
+The fee is never in these objects (`fee_rate_bps` is a legacy flag): a taker's fill says -1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+
+from engine.host.secrets import Account
+from engine.wire.codes import Liquidity, OrderStatus, Settlement, Side
+from feeds.clob_frames import side_of
+from feeds.numbers import MICROS, bytes32, micros_floor, token_number, venue_ns_lenient
+
+FEE_UNSAID = -1
+LEG_MAX = 255
+
+# Longer names first: the venue puts free text behind a status, so it is matched by prefix.
+_SETTLEMENTS = (
+    ("MATCHED", Settlement.MATCHED),
+    ("RETRYING", Settlement.RETRYING),
+    ("MINED", Settlement.MINED),
+    ("CONFIRMED", Settlement.CONFIRMED),
+    ("FAILED", Settlement.FAILED),
+)
+_STATUSES = (
+    ("LIVE", OrderStatus.LIVE),
+    ("MATCHED", OrderStatus.MATCHED),
+    ("DELAYED", OrderStatus.DELAYED),
+    ("UNMATCHED", OrderStatus.UNMATCHED),
+    ("CANCELED", OrderStatus.CANCELED),
+    ("CANCELLED", OrderStatus.CANCELED),
+    ("INVALID", OrderStatus.INVALID),
+)
+
+Stamp = str | int | None
+
+
+class OrderObject(msgspec.Struct):
+    """An order as the stream and `/data/orders` describe it; size_matched may be empty."""
+
+    id: str
+    asset_id: str
+    side: str
+    price: str
+    original_size: str
+    size_matched: str = ""
+    status: str | None = None
+    type: str = ""
+    timestamp: Stamp = None
+
+
+class MakerLeg(msgspec.Struct):
+    """One resting order of a trade."""
+
+    order_id: str
+    matched_amount: str
+    price: str
+    asset_id: str
+    owner: str = ""
+    maker_address: str = ""
+    side: str = ""
+
+
+class TradeObject(msgspec.Struct):
+    """A trade as the stream and `/data/trades` describe it."""
+
+    id: str
+    asset_id: str
+    side: str
+    size: str
+    price: str
+    status: str
+    taker_order_id: str
+    trader_side: str = ""
+    owner: str = ""
+    maker_address: str = ""
+    maker_orders: list[MakerLeg] | None = None
+    match_time: Stamp = None
+    matchtime: Stamp = None
+    timestamp: Stamp = None
+    last_update: Stamp = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderValue:
+    """What an order object says, in micros."""
+
+    order_hash: bytes
+    token_id: str
+    status: OrderStatus
+    side: Side
+    price: int
+    size: int
+    matched: int
+    venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillValue:
+    """Our part of a trade, in micros.
+
+    leg: which of our parts.  repeat: how many earlier parts are of the same order.  matched_s:
+    epoch seconds, 0 = not said.
+    """
+
+    trade_id: bytes
+    order_hash: bytes
+    token_id: str
+    settlement: Settlement
+    side: Side
+    price: int
+    size: int
+    liquidity: Liquidity
+    leg: int
+    repeat: int
+    venue_ns: int
+    matched_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the venue names us: key in `owner`, addresses in `maker_address`; all lower case."""
+
+    key: str
+    addresses: frozenset[str]
+
+    @classmethod
+    def of(cls, account: Account) -> Identity:
+        """Return the names of an account."""
+        addresses = frozenset({account.funder.lower(), account.address.lower()})
+        return cls(account.api.key.lower(), addresses)
+
+    def owns(self, owner: str, maker_address: str) -> bool:
+        """Return whether either name is ours."""
+        return owner.lower() == self.key or maker_address.lower() in self.addresses
+
+
+def trade_key(text: str) -> bytes:
+    """Return a trade id as 16 bytes: the UUID it is, or a digest of whatever else it may be."""
+    try:
+        return uuid.UUID(text).bytes
+    except ValueError:
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def settlement_of(status: str) -> Settlement:
+    """Return how far a trade has settled; a state nobody knows is the least of them, MATCHED."""
+    text = status.upper().removeprefix("TRADE_STATUS_")
+    return next((rank for name, rank in _SETTLEMENTS if text.startswith(name)), Settlement.MATCHED)
+
+
+def order_status(order: OrderObject) -> OrderStatus:
+    """Return an order's status from its text, else from the event's type."""
+    if order.type == "CANCELLATION":
+        return OrderStatus.CANCELED
+    text = (order.status or "").upper().removeprefix("ORDER_STATUS_")
+    return next((status for name, status in _STATUSES if text.startswith(name)), OrderStatus.LIVE)
+
+
+def order_value(order: OrderObject) -> OrderValue:
+    """Return an order's values; ValueError names what makes no sense."""
+    token_number(order.asset_id)
+    return OrderValue(
+        order_hash=bytes32(order.id),
+        token_id=order.asset_id,
+        status=order_status(order),
+        side=side_of(order.side),
+        price=_price(order.price),
+        size=micros_floor(order.original_size),
+        matched=micros_floor(order.size_matched or "0"),
+        venue_ns=venue_ns_lenient(order.timestamp),
+    )
+
+
+def fill_values(trade: TradeObject, identity: Identity) -> list[FillValue]:
+    """Return our parts of a trade: the taker's, our maker legs, or (trading with ourselves) both.
+
+    ValueError names what makes no sense.
+    """
+    settlement = settlement_of(trade.status)
+    match_ns = venue_ns_lenient(trade.match_time or trade.matchtime)
+    stamp_ns = venue_ns_lenient(trade.timestamp or trade.last_update) or match_ns
+    fills: list[FillValue] = []
+
+    def add(
+        order_id: str, token_id: str, side: Side, price: str, size: str, as_: Liquidity
+    ) -> None:
+        token_number(token_id)
+        order_hash = bytes32(order_id)
+        fills.append(
+            FillValue(
+                trade_id=trade_key(trade.id),
+                order_hash=order_hash,
+                token_id=token_id,
+                settlement=settlement,
+                side=side,
+                price=_price(price),
+                size=micros_floor(size),
+                liquidity=as_,
+                leg=min(len(fills), LEG_MAX),
+                repeat=sum(each.order_hash == order_hash for each in fills),
+                venue_ns=stamp_ns,
+                matched_s=(match_ns or stamp_ns) // 1_000_000_000,
+            )
+        )
+
+    taker_side = side_of(trade.side)
+    role = trade.trader_side.upper()
+    if role == "TAKER" or (role != "MAKER" and identity.owns(trade.owner, trade.maker_address)):
+        add(
+            trade.taker_order_id,
+            trade.asset_id,
+            taker_side,
+            trade.price,
+            trade.size,
+            Liquidity.TAKER,
+        )
+    for leg in trade.maker_orders or ():
+        if identity.owns(leg.owner, leg.maker_address):
+            side = _leg_side(leg, trade, taker_side)
+            add(leg.order_id, leg.asset_id, side, leg.price, leg.matched_amount, Liquidity.MAKER)
+    return fills
+
+
+def _leg_side(leg: MakerLeg, trade: TradeObject, taker_side: Side) -> Side:
+    """Return a leg's side; unsaid, it is the taker's other one, or his own in the other token."""
+    if leg.side:
+        return side_of(leg.side)
+    return Side(1 - taker_side) if leg.asset_id == trade.asset_id else taker_side
+
+
+def _price(text: str) -> int:
+    """Return a price in micros, rounded down: the venue prints quotients in full."""
+    price = micros_floor(text)
+    if price > MICROS:
+        raise ValueError(f"price must not exceed 1: price={text[:40]!r}")
+    return price
