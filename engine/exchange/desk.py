@@ -1,0 +1,304 @@
+"""The order desk: accepts, holds, fills, rests, cancels. Everything an order can live through.
+
+The desk owns the money side of an order: what it holds of its account while it may still fill.
+`Pool` decides what it gets, `Settlement` moves cash and shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from engine.exchange import rules as refusals
+from engine.exchange.accounts import CASH
+from engine.exchange.events import Listener, OrderEvent
+from engine.exchange.listing import Listing
+from engine.exchange.matching import Fill, Order, Verdict
+from engine.exchange.orders import Answer, Reply, Status, Submission, Trade, VenueOrder
+from engine.exchange.rules import VenueRules
+from engine.exchange.schedule import Phase, Schedule
+from engine.exchange.settlement import Settlement
+from engine.exchange.texts import MICROS, decimal_text
+from engine.exchange.truth import TruthLedger
+from engine.math.units import notional_micros_ceil
+from engine.wire.codes import Side, Tif
+
+CANNOT_CANCEL_HELD = "cannot cancel because the order is in pending/delayed status"
+CANCEL_REFUSALS = {
+    Status.MATCHED: "Order already matched",
+    Status.DELAYED: CANNOT_CANCEL_HELD,
+}
+
+
+class OrderDesk:
+    """All orders, by hash; those that may still fill in `open`, in order of arrival."""
+
+    __slots__ = (
+        "_listener",
+        "_rules",
+        "_schedule",
+        "_settlement",
+        "_truth",
+        "open",
+        "orders",
+    )
+
+    def __init__(
+        self,
+        rules: VenueRules,
+        schedule: Schedule,
+        settlement: Settlement,
+        truth: TruthLedger,
+        listener: Listener,
+    ) -> None:
+        self._rules = rules
+        self._schedule = schedule
+        self._settlement = settlement
+        self._truth = truth
+        self._listener = listener
+        self.orders: dict[str, VenueOrder] = {}
+        self.open: dict[str, VenueOrder] = {}
+
+    def submit(self, submission: Submission, listing: Listing, reply: Reply) -> None:
+        """Accept or refuse an order; `reply` is called once, now or after the taker delay."""
+        terms = self._read(submission, listing)
+        if isinstance(terms, str):
+            self._refuse(submission, terms, reply)
+            return
+        verdict = listing.pool.judge(terms)
+        passive = verdict is Verdict.PASSIVE
+        error = self._verdict_error(verdict, terms)
+        needed = _needed(submission, terms, with_fee=not passive)
+        available = submission.account.available(_asset(submission))
+        if not error and needed > min(available, submission.account.allowance):
+            error = refusals.balance_error(available, needed)
+        if error:
+            self._refuse(submission, error, reply)
+            return
+        order = VenueOrder(submission, terms, self._schedule.now_ms)
+        self.orders[order.order_hash] = self.open[order.order_hash] = order
+        self._hold(order, needed)
+        self._record(order)
+        if submission.tif == Tif.GTD:
+            expires_ms = self._rules.expires_ms(submission)
+            self._schedule.at(expires_ms, Phase.EXPIRE, lambda: self._expire(order, listing))
+        order.reply = reply
+        if passive:
+            self._act(order, listing)
+        elif self._rules.taker_delay_ms:
+            order.status = Status.DELAYED
+            act_ms = order.created_ms + self._rules.taker_delay_ms
+            self._schedule.at(act_ms, Phase.ACT, lambda: self._act(order, listing))
+        else:
+            self._act(order, listing)
+
+    def refresh(self, listing: Listing, outcome: int) -> None:
+        """Book what resting orders get from a changed book."""
+        for terms, fill in listing.pool.refresh(outcome):
+            order = self.orders[terms.key]
+            self._book(order, fill)
+            if not terms.left:
+                self._close(order, Status.MATCHED)
+            self._listener.order_changed(order, OrderEvent.UPDATE)
+
+    def cancel(self, order_hash: str, listing_of: Callable[[VenueOrder], Listing]) -> str:
+        """Cancel one order; return "" or why it cannot be."""
+        order = self.orders.get(order_hash)
+        if order is None:
+            return "Order not found or already canceled"
+        if order.status is not Status.LIVE:
+            return CANCEL_REFUSALS.get(order.status, "Order already canceled")
+        self._end(order, listing_of(order), Status.CANCELED, "cancelled")
+        return ""
+
+    def close_market(self, listing: Listing) -> None:
+        """End every open order of a market that trades no more."""
+        for order in self.open_in(listing):
+            self._end(order, listing, Status.CANCELED_MARKET_RESOLVED, "resolved")
+
+    def open_in(self, listing: Listing) -> list[VenueOrder]:
+        """Return the open orders of a market."""
+        return [o for o in self.open.values() if o.submission.market is listing.market]
+
+    def _read(self, submission: Submission, listing: Listing) -> Order | str:
+        if not listing.is_open:
+            token = submission.market.tokens[submission.outcome]
+            return refusals.NO_MARKET.format(token=token)
+        if submission.order_hash in self.orders:
+            return refusals.DUPLICATED.format(id=submission.order_hash)
+        error = refusals.timing_error(submission, self._rules, self._schedule.now_ms)
+        return error or refusals.read_terms(submission, listing.tick)
+
+    def _verdict_error(self, verdict: Verdict, terms: Order) -> str:
+        if verdict is Verdict.NO_BOOK:
+            return refusals.NO_BOOK
+        if verdict is Verdict.CROSSES:
+            return refusals.POST_ONLY_CROSSES
+        if verdict is Verdict.MARKETABLE and terms.side == Side.BUY:
+            amount = terms.budget or terms.limit * terms.size // MICROS
+            if amount < self._rules.marketable_buy_min:
+                least = decimal_text(self._rules.marketable_buy_min)
+                return (
+                    f"invalid amount for a marketable BUY order (${decimal_text(amount)}), "
+                    f"min size: ${least}"
+                )
+        return ""
+
+    def _act(self, order: VenueOrder, listing: Listing) -> None:
+        """Match an order on the book in force, then kill, finish or rest it."""
+        if not order.is_open:
+            return
+        terms = order.terms
+        fills, complete = listing.pool.sweep(terms)
+        self._hold(order, 0)
+        rest = 0 if complete or terms.is_immediate else _rest_of(terms, fills)
+        account = order.submission.account
+        needed = _cost(order, fills) + rest
+        available = account.available(_asset(order.submission))
+        if needed > min(available, account.allowance):
+            self._fail(order, refusals.balance_error(available, needed))
+            return
+        listing.pool.commit(terms, fills)
+        for fill in fills:
+            trade = self._book(order, fill)
+            listing.last_trade_price = decimal_text(fill.price)
+            self._listener.trade_printed(listing, trade)
+        if complete or (terms.is_immediate and fills):
+            self._close(order, Status.MATCHED)
+            if not complete:
+                self._record_end(order, "killed")
+            self._listener.order_changed(order, OrderEvent.UPDATE)
+        elif terms.is_immediate:
+            self._kill(order)
+            return
+        else:
+            order.status = Status.LIVE
+            self._hold(order, rest)
+            listing.pool.rest(terms)
+            self._listener.order_changed(order, OrderEvent.PLACEMENT)
+        self._answer(order)
+
+    def _book(self, order: VenueOrder, fill: Fill) -> Trade:
+        """Book a fill of an order whose hold covers it; what it holds shrinks with what is left."""
+        holding = order.held > 0
+        self._hold(order, 0)
+        trade = self._settlement.book(order, fill)
+        if holding and order.terms.left:
+            self._hold(order, _rest_of(order.terms, []))
+        return trade
+
+    def _kill(self, order: VenueOrder) -> None:
+        text = refusals.FOK_KILLED if order.terms.tif == Tif.FOK else refusals.FAK_KILLED
+        self._close(order, Status.CANCELED)
+        self._record_end(order, "killed")
+        self._listener.order_changed(order, OrderEvent.CANCELLATION, text)
+        self._answer(order, text)
+
+    def _fail(self, order: VenueOrder, text: str) -> None:
+        """The second validation, after the hold, did not pass."""
+        self._close(order, Status.INVALID)
+        self._record_end(order, "balance")
+        self._listener.order_changed(order, OrderEvent.CANCELLATION, text)
+        self._answer(order, text)
+
+    def _expire(self, order: VenueOrder, listing: Listing) -> None:
+        if order.is_open:
+            self._end(order, listing, Status.CANCELED, "expired")
+
+    def _end(self, order: VenueOrder, listing: Listing, status: Status, reason: str) -> None:
+        listing.pool.remove(order.terms)
+        self._close(order, status)
+        self._record_end(order, reason)
+        self._listener.order_changed(order, OrderEvent.CANCELLATION)
+        if order.reply is not None:
+            self._answer(order, refusals.NO_MARKET.format(token=order.token))
+
+    def _close(self, order: VenueOrder, status: Status) -> None:
+        order.status = status
+        self._hold(order, 0)
+        self.open.pop(order.order_hash, None)
+
+    def _hold(self, order: VenueOrder, amount: int) -> None:
+        order.submission.account.hold(_asset(order.submission), amount - order.held)
+        order.held = amount
+
+    def _answer(self, order: VenueOrder, error: str = "") -> None:
+        reply, order.reply = order.reply, None
+        if reply is None:
+            return
+        terms = order.terms
+        amounts = (terms.spent, terms.filled)
+        making, taking = amounts if terms.side == Side.BUY else amounts[::-1]
+        status = order.status.lower()
+        ids = tuple(order.trade_ids)
+        if error:
+            reply(Answer(order.order_hash, error, 400))
+        else:
+            reply(Answer(order.order_hash, "", 200, status, making, taking, ids))
+
+    def _refuse(self, submission: Submission, text: str, reply: Reply) -> None:
+        self._truth.write(
+            "reject",
+            self._schedule.now_ms,
+            order_hash=submission.order_hash,
+            maker=submission.account.address,
+            token_id=str(submission.market.tokens[submission.outcome]),
+            reason=text,
+        )
+        reply(Answer(submission.order_hash, text, 400))
+
+    def _record(self, order: VenueOrder) -> None:
+        submission, terms = order.submission, order.terms
+        self._truth.write(
+            "order",
+            order.created_ms,
+            order_hash=order.order_hash,
+            owner=submission.owner,
+            maker=submission.account.address,
+            condition_id=submission.market.condition_id,
+            token_id=str(order.token),
+            outcome=submission.market.outcomes[submission.outcome],
+            side=Side(terms.side).name,
+            price=terms.limit,
+            size=terms.size,
+            budget=terms.budget,
+            order_type=Tif(terms.tif).name,
+            post_only=terms.post_only,
+            expiration=submission.expiration_s,
+        )
+
+    def _record_end(self, order: VenueOrder, reason: str) -> None:
+        self._truth.write(
+            "cancel",
+            self._schedule.now_ms,
+            order_hash=order.order_hash,
+            maker=order.submission.account.address,
+            filled=order.terms.filled,
+            reason=reason,
+        )
+
+
+def _asset(submission: Submission) -> int:
+    """Return what the order gives: pUSD, or the token."""
+    return CASH if submission.side == Side.BUY else submission.market.tokens[submission.outcome]
+
+
+def _needed(submission: Submission, terms: Order, *, with_fee: bool) -> int:
+    """Return what an order must be covered by when it arrives."""
+    if terms.side == Side.SELL:
+        return terms.size
+    fee = submission.market.fee.charge_max(terms.size, terms.limit) if with_fee else 0
+    return submission.maker_amount + fee
+
+
+def _cost(order: VenueOrder, fills: Iterable[Fill]) -> int:
+    """Return what these taker fills take from the account: pUSD with fees, or shares."""
+    if order.terms.side == Side.SELL:
+        return sum(fill.size for fill in fills)
+    fee = order.submission.market.fee
+    return sum(fill.notional + fee.charge(fill.size, fill.price) for fill in fills)
+
+
+def _rest_of(terms: Order, fills: Iterable[Fill]) -> int:
+    """Return what the unfilled part of a limit order holds, once `fills` have happened."""
+    left = terms.left - sum(fill.size for fill in fills)
+    return left if terms.side == Side.SELL else notional_micros_ceil(terms.limit, left)

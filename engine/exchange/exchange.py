@@ -1,0 +1,156 @@
+"""The exchange as a process: built from its options, served until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from engine.exchange.accounts import Accounts
+from engine.exchange.market import Market
+from engine.exchange.mirror import Mirror
+from engine.exchange.options import Options
+from engine.exchange.player import Player
+from engine.exchange.recording import load_recording
+from engine.exchange.schedule import Schedule
+from engine.exchange.server.app import build_app
+from engine.exchange.server.market_ws import MarketStream
+from engine.exchange.server.streams import Streams
+from engine.exchange.server.user_ws import UserStream
+from engine.exchange.truth import TruthLedger
+from engine.exchange.venue import Venue
+from engine.host.errors import RefuseError
+
+HOST = "127.0.0.1"
+SHUTDOWN_S_MAX = 1.0
+
+
+class Exchange:
+    """A venue, its driver (player or mirror) and its servers."""
+
+    def __init__(self, options: Options) -> None:
+        """Load and build everything; RefuseError for a bad recording, ledger or ring."""
+        self._options = options
+        self._schedule = Schedule()
+        self._accounts = Accounts(options.seed)
+        self._truth = TruthLedger(options.truth)
+        market_stream = MarketStream(self._schedule, lambda token: self._venue.find(token))
+        self._streams = Streams(market_stream, UserStream(self._schedule, self._accounts))
+        self._venue = Venue(
+            options.rules,
+            self._schedule,
+            self._accounts,
+            self._truth,
+            self._streams,
+            options.seed,
+        )
+        self._keys = [
+            self._accounts.fund(index, options.balance) for index in range(options.accounts)
+        ]
+        self._driver = self._build_driver()
+        self._truth.write(
+            "start",
+            self._schedule.now_ms,
+            mode=options.mode,
+            markets=[listing.market.slug for listing in self._venue.listings.values()],
+            accounts=[key.account.address for key in self._keys],
+            balance=options.balance,
+        )
+        self._truth.flush()
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM or SIGINT; RefuseError when the port is taken."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._truth.on_first = lambda: loop.call_soon(self._truth.flush)
+        app = build_app(
+            self._venue,
+            self._streams,
+            self._options.chain_id,
+            lambda: asdict(self._driver.progress()),
+            self._driver.start,
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S_MAX)
+        await runner.setup()
+        try:
+            port = await self._listen(runner)
+            if self._options.ready_json:
+                sys.stdout.write(orjson.dumps(self.ready(port)).decode() + "\n")
+            else:
+                sys.stdout.write(f"exchange ready: http://{HOST}:{port}\n")
+            sys.stdout.flush()
+            if not self._options.hold:
+                self._driver.start()
+            await stop.wait()
+        finally:
+            self._driver.stop()
+            await runner.cleanup()
+            self._truth.close()
+
+    def ready(self, port: int) -> dict[str, Any]:
+        """Return what a client must know: every URL, the accounts with their keys, the markets."""
+        rest, ws = f"http://{HOST}:{port}", f"ws://{HOST}:{port}/ws"
+        return {
+            "rest": rest,
+            "market_ws": f"{ws}/market",
+            "user_ws": f"{ws}/user",
+            "gamma": f"{rest}/gamma",
+            "status": f"{rest}/_exchange/status",
+            "start": f"{rest}/_exchange/start",
+            "accounts": [
+                {
+                    "private_key": self._accounts.private_key(index),
+                    "address": key.account.address,
+                    "signature_type": 0,
+                    "funder": key.account.address,
+                    "api": {
+                        "key": key.key,
+                        "secret": key.secret,
+                        "passphrase": key.passphrase,
+                    },
+                }
+                for index, key in enumerate(self._keys)
+            ],
+            "markets": [_market_line(x.market) for x in self._venue.listings.values()],
+            "pid": os.getpid(),
+        }
+
+    def _build_driver(self) -> Player | Mirror:
+        options = self._options
+        if options.mode == "mirror":
+            assert options.ring is not None, "mirror mode has a ring"
+            return Mirror(options.ring, options.run_id, self._venue)
+        recording = load_recording(options.recording, options.markets_max)
+        if not len(recording):
+            raise RefuseError(f"recording has no snapshots: recording={options.recording}")
+        return Player(recording, self._venue, options.speed)
+
+    async def _listen(self, runner: web.AppRunner) -> int:
+        site = web.TCPSite(runner, HOST, self._options.port)
+        try:
+            await site.start()
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            raise RefuseError(
+                f"port cannot be used: host={HOST}, port={self._options.port}, "
+                f"{os.strerror(error.errno)}"
+            ) from None
+        return int(runner.addresses[0][1])
+
+
+def _market_line(market: Market) -> dict[str, Any]:
+    return {
+        "slug": market.slug,
+        "condition_id": market.condition_id,
+        "tokens": [str(token) for token in market.tokens],
+    }

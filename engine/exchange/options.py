@@ -1,0 +1,120 @@
+"""What the exchange is told on its command line: one definition, for `halftick exchange` too."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.exchange.recording import PACKAGE
+from engine.exchange.rules import VenueRules
+
+MODES = ("recorded", "mirror")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Resolved options. Money in pUSD micros, times in venue ms."""
+
+    mode: str
+    recording: str
+    speed: float
+    markets_max: int | None
+    hold: bool
+    port: int
+    ready_json: bool
+    seed: str
+    accounts: int
+    balance: int
+    truth: Path | None
+    rules: VenueRules
+    chain_id: int
+    ring: Path | None
+    run_id: int
+
+
+def parse_options(arguments: Sequence[str], program: str) -> Options:
+    """Return the options; prints help or one line of usage error and exits as argparse does."""
+    parser = _parser(program)
+    got = parser.parse_args(arguments)
+    if got.mode == "mirror" and got.ring is None:
+        parser.error("--mode mirror needs --ring PATH")
+    return Options(
+        mode=got.mode,
+        recording=got.recording,
+        speed=got.speed,
+        markets_max=got.markets,
+        hold=got.hold,
+        port=got.port,
+        ready_json=got.ready_json,
+        seed=got.seed if got.seed is not None else secrets.token_hex(16),
+        accounts=got.accounts,
+        balance=round(got.balance_usd * 1_000_000),
+        truth=got.truth,
+        rules=VenueRules(
+            taker_delay_ms=got.taker_delay_ms,
+            mined_ms=got.mined_ms,
+            confirmed_ms=got.confirmed_ms,
+        ),
+        chain_id=got.chain_id,
+        ring=got.ring,
+        run_id=got.run_id,
+    )
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    rules = VenueRules()
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="A local exchange on loopback that speaks the venue's protocol.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--mode", choices=MODES, default=MODES[0], help="what drives the books")
+    add("--recording", default=PACKAGE, metavar="NAME|DIR", help="what to play")
+    add("--speed", type=_positive, default=300.0, help="venue seconds a real second")
+    add("--markets", type=_count, metavar="N", help="play only the first N markets")
+    add("--hold", action="store_true", help="play only after POST /_exchange/start")
+    add("--port", type=_port, default=0, help="0 = any free one")
+    add("--ready-json", action="store_true", help="print one JSON line when ready")
+    add("--seed", help="accounts, keys and trade ids follow from it; random if absent")
+    add("--accounts", type=_count, default=1, metavar="N", help="funded test accounts")
+    add("--balance-usd", type=_positive, default=10_000.0, help="pUSD of each account")
+    add("--truth", type=Path, metavar="FILE", help="write the truth ledger there")
+    add("--taker-delay-ms", type=_delay, default=rules.taker_delay_ms, help="venue ms")
+    add("--mined-ms", type=_delay, default=rules.mined_ms, help="match to MINED, venue ms")
+    add("--confirmed-ms", type=_delay, default=rules.confirmed_ms, help="match to CONFIRMED")
+    add("--chain-id", type=int, choices=(137, 80002), default=137, help="the signing domain's")
+    add("--ring", type=Path, metavar="PATH", help="mirror: the ring with the market data")
+    add("--run-id", type=int, default=0, metavar="N", help="mirror: 0 = as run.json beside it")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e12:
+        raise argparse.ArgumentTypeError(f"must be a positive number: {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 < value <= 10_000:
+        raise argparse.ArgumentTypeError(f"must be between 1 and 10000: {text}")
+    return value
+
+
+def _delay(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 86_400_000:
+        raise argparse.ArgumentTypeError(f"must be between 0 and a day: {text}")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 65_536:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 65535: {text}")
+    return value

@@ -1,0 +1,207 @@
+"""The market directory, under `/gamma`: which markets exist, what their tokens are, how they ended.
+
+Shapes are the venue's, oddities included: lists that are JSON inside a string, numbers as text, two
+date formats. Source: feeds.md §6 and recorded pages.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from engine.exchange.listing import Listing
+from engine.exchange.server.frames import market_id
+from engine.exchange.server.http import Refusal, decode_cursor, encode_cursor, json_response
+from engine.exchange.server.rest import midpoint
+from engine.exchange.texts import MICROS, decimal_text
+from engine.exchange.venue import Venue
+from engine.wire.codes import FeeCurve, MarketStatus
+
+PAGE_ROWS = 20
+PAGE_ROWS_MAX = 100
+
+
+class GammaRoutes:
+    """Serves the directory of one venue. Every market is an event of its own, as windows are."""
+
+    __slots__ = ("_venue",)
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the directory's routes."""
+        return [
+            web.get("/gamma/markets", self.get_markets),
+            web.get("/gamma/markets/keyset", self.get_markets_keyset),
+            web.get("/gamma/events", self.get_events),
+            web.get("/gamma/events/keyset", self.get_events_keyset),
+        ]
+
+    async def get_markets(self, request: web.Request) -> web.Response:
+        """GET /gamma/markets: a plain list, by offset."""
+        return json_response([market_view(x) for x in self._offset_page(request)])
+
+    async def get_events(self, request: web.Request) -> web.Response:
+        """GET /gamma/events: a plain list, by offset."""
+        return json_response([event_view(x) for x in self._offset_page(request)])
+
+    async def get_markets_keyset(self, request: web.Request) -> web.Response:
+        """GET /gamma/markets/keyset: pages by cursor."""
+        page, cursor = self._cursor_page(request)
+        return json_response({"markets": [market_view(x) for x in page], **cursor})
+
+    async def get_events_keyset(self, request: web.Request) -> web.Response:
+        """GET /gamma/events/keyset: pages by cursor."""
+        page, cursor = self._cursor_page(request)
+        return json_response({"events": [event_view(x) for x in page], **cursor})
+
+    def _offset_page(self, request: web.Request) -> list[Listing]:
+        start = _count(request, "offset", 0)
+        return self._matching(request)[start : start + _limit(request)]
+
+    def _cursor_page(self, request: web.Request) -> tuple[list[Listing], dict[str, str]]:
+        if "offset" in request.query:
+            raise Refusal(422, "offset is not supported, use after_cursor")
+        start = decode_cursor(request.query.get("after_cursor"))
+        end = start + _limit(request)
+        rows = self._matching(request)
+        return rows[start:end], {"next_cursor": encode_cursor(end)} if end < len(rows) else {}
+
+    def _matching(self, request: web.Request) -> list[Listing]:
+        """Return listings by the query's filters; closed ones only if asked for, or by name."""
+        query = request.query
+        rows: Iterable[Listing] = self._venue.listings.values()
+        slugs, conditions = query.getall("slug", []), query.getall("condition_ids", [])
+        if slugs:
+            rows = [x for x in rows if x.market.slug in slugs]
+        if conditions:
+            rows = [x for x in rows if x.market.condition_id in conditions]
+        if "series_id" in query:
+            name = query["series_id"]
+            rows = [x for x in rows if name in (series_id(x), x.market.series)]
+        if "closed" in query or not (slugs or conditions):
+            closed = query.get("closed", "false").lower() == "true"
+            rows = [x for x in rows if x.is_open != closed]
+        return sorted(rows, key=lambda x: (x.market.start_ms, x.market.slug))
+
+
+def market_view(listing: Listing) -> dict[str, Any]:
+    """Return Gamma's market object, with the fields a trading client may need."""
+    market = listing.market
+    resolved = listing.status == MarketStatus.RESOLVED
+    view: dict[str, Any] = {
+        "id": market_id(listing),
+        "question": market.question,
+        "conditionId": market.condition_id,
+        "slug": market.slug,
+        "endDate": _iso(market.end_ms),
+        "eventStartTime": _iso(market.start_ms),
+        "startDate": _iso(market.start_ms - 86_400_000),
+        "acceptingOrdersTimestamp": _iso(market.start_ms - 86_400_000),
+        "outcomes": _nested(market.outcomes),
+        "outcomePrices": _nested(_outcome_prices(listing)),
+        "clobTokenIds": _nested(str(token) for token in market.tokens),
+        "version": "v1" if market.generation < 3 else "v2",
+        "active": True,
+        "closed": not listing.is_open,
+        "archived": False,
+        "acceptingOrders": listing.is_open,
+        "enableOrderBook": True,
+        "negRisk": market.neg_risk,
+        "orderPriceMinTickSize": listing.tick / MICROS,
+        "orderMinSize": _number(market.min_size),
+        "feesEnabled": market.fee.curve != FeeCurve.FREE,
+        "rewardsMinSize": 50,
+        "rewardsMaxSpread": 4.5,
+        "automaticallyResolved": resolved,
+        "umaResolutionStatuses": "[]",
+        "bestBid": listing.pool.books[0].best_bid / MICROS,
+        "bestAsk": listing.pool.books[0].best_ask / MICROS,
+    }
+    if market.fee.curve == FeeCurve.V2:
+        view["feeType"] = "crypto_fees_v2"
+        view["feeSchedule"] = {
+            "rate": market.fee.rate_ppm / MICROS,
+            "exponent": market.fee.exponent,
+            "takerOnly": True,
+            "rebateRate": 0.2,
+        }
+    if not listing.is_open:
+        closed = datetime.fromtimestamp(market.end_ms / 1_000, UTC)
+        view["closedTime"] = closed.strftime("%Y-%m-%d %H:%M:%S+00")
+    if resolved:
+        view["umaResolutionStatus"] = "resolved"
+    if market.generation >= 3:
+        view["positionIds"] = [str(token) for token in market.tokens]
+    return view
+
+
+def event_view(listing: Listing) -> dict[str, Any]:
+    """Return Gamma's event object around one market."""
+    market = listing.market
+    return {
+        "id": market_id(listing),
+        "ticker": market.slug,
+        "slug": market.slug,
+        "title": market.question,
+        "startDate": _iso(market.start_ms - 86_400_000),
+        "endDate": _iso(market.end_ms),
+        "active": True,
+        "closed": not listing.is_open,
+        "archived": False,
+        "enableNegRisk": market.neg_risk,
+        "negRiskAugmented": False,
+        "series": [
+            {
+                "id": series_id(listing),
+                "ticker": market.series,
+                "slug": market.series,
+                "seriesType": "single",
+                "active": True,
+                "closed": False,
+            }
+        ],
+        "markets": [market_view(listing)],
+    }
+
+
+def series_id(listing: Listing) -> str:
+    """Return the number of a market's series: any stable one will do."""
+    return str(zlib.crc32(listing.market.series.encode()) % 90_000 + 10_000)
+
+
+def _outcome_prices(listing: Listing) -> list[str]:
+    if listing.payouts is not None:
+        return [decimal_text(payout) for payout in listing.payouts]
+    return [decimal_text(midpoint(listing, outcome)) for outcome in (0, 1)]
+
+
+def _nested(values: Iterable[str]) -> str:
+    return orjson.dumps(list(values)).decode().replace('","', '", "')
+
+
+def _number(micros: int) -> float | int:
+    return micros // MICROS if micros % MICROS == 0 else micros / MICROS
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _limit(request: web.Request) -> int:
+    return min(_count(request, "limit", PAGE_ROWS), PAGE_ROWS_MAX)
+
+
+def _count(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise Refusal(422, f"{name} must be a number")
+    return int(text)
