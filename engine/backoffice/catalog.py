@@ -52,6 +52,10 @@ class Catalog:
         self.by_index: dict[int, Listing] = {}
         self._slugs = dict(slugs or {})
 
+    def know_slugs(self, slugs: Mapping[str, str]) -> None:
+        """Learn what more markets are called."""
+        self._slugs.update(slugs)
+
     def list_instrument(self, record: np.void) -> Listing:
         """Add the instrument an INSTRUMENT record describes, or renew what is known of it."""
         index = int(record["instrument"])

@@ -68,6 +68,8 @@ class Step:
     touches: np.ndarray = field(default_factory=lambda: np.zeros(0))
     equity: list[EquityPoint] = field(default_factory=list)
     published: list[tuple[int, int]] = field(default_factory=list)  # order id, published_ns
+    lost: int = 0
+    damaged: int = 0
 
     def of(self, kind: Kind) -> Iterator[tuple[np.void, int]]:
         """Yield the records of one kind with their sequences."""
@@ -100,7 +102,8 @@ class Ledger:
         rows, sequences = _undamaged(piece)
         if piece.gaps:
             self._touches.forget()
-        step = Step(records=_by_kind(rows, sequences))
+        step = Step(records=_by_kind(rows, sequences), damaged=len(piece.damage))
+        step.lost = sum(gap.lost for gap in piece.gaps)
         step.listings = [self.catalog.list_instrument(r) for r, _ in step.of(Kind.INSTRUMENT)]
         resolutions = list(self._resolutions(step))
         if Kind.FILL in step.records:

@@ -170,8 +170,8 @@ class _Harvest:
             self.decisions += sum(1 for _ in step.of(Kind.DECISION))
             self.halts += sum(1 for record, _ in step.of(Kind.HALT) if record["engaged"])
             records += len(piece.rows)
-            lost += sum(gap.lost for gap in piece.gaps)
-            damaged += len(piece.damage)
+            lost += step.lost
+            damaged += step.damaged
             end_ns = max(end_ns, int(piece.rows[-1, 3]))
             if progress is not None:
                 progress(records)

@@ -15,8 +15,8 @@
             |           `------------------ crc32c covers these 136 bytes ----------'
 ```
 Entries are fixed, so the n-th is found by arithmetic and damage to one never hides the next.
-Sequences are the core's tape sequences: each is one more than the last, except after a GAP. The GAP
-takes the first missing sequence, says how many are lost in all, and names ring `TAPE_RING`.
+Sequences are the core's: they begin with 0 and each is one more than the last, except after a GAP.
+The GAP takes the first missing sequence, says how many are lost in all, and names ring `TAPE_RING`.
 """
 
 from __future__ import annotations

@@ -105,17 +105,21 @@ class TapeReader:
         self._entries = np.zeros((0, ENTRY_BYTES), np.uint8)
         self.records = 0
 
-    def slices(self, first: int = 0, limit: int = SLICE_RECORDS) -> Iterator[TapeSlice]:
-        """Yield the entries from index `first` on, at most `limit` at a time, checked."""
-        expected = 0  # the sequence that should come next; 0 = any
-        for start in range(first, self.records, limit):
-            entries = np.array(self._entries[start : start + limit])
+    def slices(
+        self, first: int = 0, end: int | None = None, limit: int = SLICE_RECORDS
+    ) -> Iterator[TapeSlice]:
+        """Yield the entries first … end-1, at most `limit` at a time, checked."""
+        end = self.records if end is None else min(end, self.records)
+        # The sequence that should come next: a tape begins with 0, its middle with anything.
+        expected: int | None = None if first else 0
+        for start in range(first, end, limit):
+            entries = np.array(self._entries[start : min(start + limit, end)])
             words = entries.view(np.int64)
             sequences = words[:, 1].copy()
             bad = np.flatnonzero(damaged(entries))
             for index in bad:
                 # The number of a damaged entry is not to be believed; its place is.
-                sequences[index] = sequences[index - 1] + 1 if index else expected
+                sequences[index] = sequences[index - 1] + 1 if index else expected or 0
             rows = np.ascontiguousarray(words[:, 2:])
             yield TapeSlice(
                 rows,
@@ -126,12 +130,14 @@ class TapeReader:
             expected = sequence_after(rows[-1], int(sequences[-1]))
 
 
-def _gaps(rows: np.ndarray, sequences: np.ndarray, expected: int, bad: np.ndarray) -> Iterator[Gap]:
+def _gaps(
+    rows: np.ndarray, sequences: np.ndarray, expected: int | None, bad: np.ndarray
+) -> Iterator[Gap]:
     """Yield what a GAP says is missing, and every jump of the numbers that no GAP explains."""
     marked = is_tape_gap(rows)
     marked[bad] = False
     after = sequences + np.where(marked, rows[:, BODY_WORD + 1], 1)
-    due = np.concatenate(([expected or sequences[0]], after[:-1]))
+    due = np.concatenate(([sequences[0] if expected is None else expected], after[:-1]))
     for index in np.flatnonzero((sequences != due) | marked):
         if sequences[index] != due[index]:
             yield Gap(int(due[index]), int(sequences[index] - due[index]))

@@ -128,11 +128,12 @@ def _closed_batches(
         end = min(closed, limit)
         is_whole = end == closed
         verdict.unfinished += not is_whole
+        inside = rows[opened + 1 : end]
         # A gap inside leaves a batch that never was: there is nothing to compare it with.
-        if sequences[end - 1] - sequences[opened] != end - 1 - opened or not 0 <= n < end - opened:
+        is_torn = sequences[end - 1] - sequences[opened] != len(inside) or _has_gap(inside)
+        if is_torn or not 0 <= n <= len(inside):
             verdict.unfinished += is_whole
             continue
-        inside = rows[opened + 1 : end]
         now_ns = int(rows[opened, _LOCAL_NS_WORD])
         yield _Batch(int(sequences[opened]) + 1, now_ns, inside[:n], inside[n:], is_whole)
     return done
@@ -147,9 +148,13 @@ def _last_batch(rows: np.ndarray, sequences: np.ndarray, verdict: Verdict) -> It
     opened = int(opens[-1])
     n = int(rows[opened, BODY_WORD])
     inside = rows[opened + 1 :]
-    if 0 <= n <= len(inside) and not is_tape_gap(inside).any():
+    if 0 <= n <= len(inside) and not _has_gap(inside):
         now_ns = int(rows[opened, _LOCAL_NS_WORD])
         yield _Batch(int(sequences[opened]) + 1, now_ns, inside[:n], inside[n:], False)
+
+
+def _has_gap(rows: np.ndarray) -> bool:
+    return len(rows) > 0 and bool(is_tape_gap(rows).any())
 
 
 def _marks(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ class TapeWriter:
         """
         self.path = path
         self.cut_bytes = 0  # the torn tail found on opening
-        self.next_sequence = 0  # 0: nothing written yet, any sequence may be first
+        self.next_sequence = 0
         self.bytes_written = 0
         self._buffer = np.zeros((_BATCH_ENTRIES, ENTRY_BYTES), np.uint8)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -129,17 +129,22 @@ class TapeBuilder:
         now_ns: int | None = None,
         published_ns: int | None = None,
     ) -> int:
-        """Add a batch; return the sequence of its first input."""
+        """Add a batch, whose inputs and outputs may be of several rows each.
+
+        Returns the sequence of its first input.
+        """
         self.now_ns = now_ns if now_ns is not None else self.now_ns + 1_000_000
-        first = self.count + 2
+        first = self.count + 1
         self.add(
-            record(Kind.TIMER, flags=Flag.BATCH, records=len(inputs), local_ns=self.now_ns),
+            record(
+                Kind.TIMER, flags=Flag.BATCH, records=sum(map(len, inputs)), local_ns=self.now_ns
+            ),
             *inputs,
             *outputs,
             record(
                 Kind.TIMER,
                 flags=Flag.PUBLISHED,
-                commands=len(outputs),
+                commands=sum(map(len, outputs)),
                 local_ns=published_ns if published_ns is not None else self.now_ns + 20_000,
             ),
         )
@@ -148,7 +153,7 @@ class TapeBuilder:
     def add(self, *rows: np.ndarray) -> None:
         """Add rows outside any batch."""
         self._rows += rows
-        self.count += len(rows)
+        self.count += sum(map(len, rows))
 
     @property
     def rows(self) -> np.ndarray:
@@ -156,9 +161,9 @@ class TapeBuilder:
         return np.concatenate([*self._rows, np.zeros((0, RECORD_WORDS), np.int64)])
 
     def write(self, path: Path) -> Path:
-        """Write the tape, numbered from 1."""
+        """Write the tape."""
         writer = TapeWriter(path, self.header)
-        writer.append(self.rows, 1)
+        writer.append(self.rows, 0)
         writer.close()
         return path
 

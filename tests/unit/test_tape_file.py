@@ -31,7 +31,7 @@ def some_rows(count: int, kind: Kind = Kind.BBO) -> np.ndarray:
     return rows
 
 
-def write(path: Path, rows: np.ndarray, sequence: int = 1) -> int:
+def write(path: Path, rows: np.ndarray, sequence: int = 0) -> int:
     """Write a tape; return the offset of its first entry."""
     writer = TapeWriter(path, HEADER)
     writer.append(rows, sequence)
@@ -54,13 +54,13 @@ def read_all(tape: TapeReader) -> tuple[np.ndarray, list[int], list[Damage], lis
 def test_rows_come_back_as_they_went(tmp_path: Path):
     """Rows, sequences and the whole header survive the round trip, over any slice size."""
     rows = some_rows(10)
-    write(tmp_path / "t.ht", rows, sequence=41)
+    write(tmp_path / "t.ht", rows)
     with TapeReader(tmp_path / "t.ht") as tape:
         got, sequences, damage, gaps = read_all(tape)
         assert tape.header == HEADER
         assert len(tape) == 10
     np.testing.assert_array_equal(got, rows)
-    assert sequences == list(range(41, 51))
+    assert sequences == list(range(10))
     assert (damage, gaps) == ([], [])
 
 
@@ -91,8 +91,8 @@ def test_a_tail_torn_at_any_byte_is_cut_and_reported(tmp_path: Path):
         with TapeReader(path) as tape:
             assert (len(tape), tape.torn_bytes) == (2, kept)
         writer = TapeWriter(path, HEADER)
-        assert (writer.cut_bytes, writer.next_sequence) == (kept, 3)
-        writer.append(rows[2:], 3)
+        assert (writer.cut_bytes, writer.next_sequence) == (kept, 2)
+        writer.append(rows[2:], 2)
         writer.close()
         assert path.read_bytes() == whole
 
@@ -120,8 +120,8 @@ def test_a_flipped_byte_anywhere_in_an_entry_is_named(tmp_path: Path):
         path.write_bytes(data)
         with TapeReader(path) as tape:
             _, sequences, damage, gaps = read_all(tape)
-        assert sequences == [1, 2, 3, 4, 5]
-        assert [d.sequence for d in damage] == [4]
+        assert sequences == [0, 1, 2, 3, 4]
+        assert [d.sequence for d in damage] == [3]
         assert gaps == []
         if offset not in (16, 17):  # the bytes of the kind itself
             assert damage[0].kind == Kind.LEVELS
@@ -131,37 +131,37 @@ def test_a_gap_says_what_is_missing(tmp_path: Path):
     """The recorder's GAP takes the first missing number; numbering goes on after the last."""
     path = tmp_path / "t.ht"
     writer = TapeWriter(path, HEADER)
-    writer.append(some_rows(2), 1)
-    writer.append_gap(3, lost=5, local_ns=99)
+    writer.append(some_rows(2), 0)
+    writer.append_gap(2, lost=5, local_ns=99)
     writer.append(some_rows(2), writer.next_sequence)
     writer.close()
     with TapeReader(path) as tape:
         _, sequences, damage, gaps = read_all(tape)
-    assert sequences == [1, 2, 3, 8, 9]
+    assert sequences == [0, 1, 2, 7, 8]
     assert damage == []
-    assert gaps == [Gap(sequence=3, lost=5)]
+    assert gaps == [Gap(sequence=2, lost=5)]
 
 
 def test_a_jump_nobody_explained_is_a_gap_too(tmp_path: Path):
     """Missing sequences are reported even where no GAP record stands for them."""
     path = tmp_path / "t.ht"
     writer = TapeWriter(path, HEADER)
-    writer.append(some_rows(4), 1)
+    writer.append(some_rows(4), 2)
     writer.append(some_rows(1), 9)
     writer.close()
     with TapeReader(path) as tape:
-        assert read_all(tape)[3] == [Gap(sequence=5, lost=4)]
+        assert read_all(tape)[3] == [Gap(sequence=0, lost=2), Gap(sequence=6, lost=3)]
 
 
 def test_reopening_after_a_gap_goes_on_behind_it(tmp_path: Path):
     """A tape that ends in a GAP continues with the sequence after the last one lost."""
     path = tmp_path / "t.ht"
     writer = TapeWriter(path, HEADER)
-    writer.append_gap(1, lost=7, local_ns=0)
+    writer.append_gap(0, lost=7, local_ns=0)
     writer.close()
     writer = TapeWriter(path, HEADER)
     writer.close()
-    assert writer.next_sequence == 8
+    assert writer.next_sequence == 7
 
 
 def test_any_damage_to_the_header_is_refused(tmp_path: Path):

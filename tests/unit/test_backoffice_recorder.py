@@ -1,0 +1,257 @@
+"""The recorder: from the ring to the file, through lapping, restart and failure."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from engine.backoffice.metrics import MetricsDuty
+from engine.backoffice.recorder import COUNTERS, RecorderDuty
+from engine.backoffice.store.port import StoreError
+from engine.bus.counters import CounterFile
+from engine.bus.ring import BroadcastWriter, Discipline, create_ring
+from engine.host.duty import create_counters
+from engine.host.errors import HostError
+from engine.host.runfile import RunFile
+from engine.tape.format import TapeError
+from engine.tape.reader import Gap, TapeReader
+from engine.wire.codes import Kind
+from engine.wire.records import RECORD_WORDS
+
+CAPACITY = 64
+SETTINGS: dict[str, Any] = {
+    "recorder": {"sqlite": True, "metrics_port": 0},
+    "host": {"instruments_max": 16},
+    "strategy": {},
+    "risk": {
+        "order_notional_usd_max": "1",
+        "market_notional_usd_max": "1",
+        "total_notional_usd_max": "1",
+        "book_age_ms_max": 1,
+        "orders_per_second_max": 1,
+        "orders_open_max": 1,
+        "cash_usd_min": "0",
+    },
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFile:
+    """A run with a tape ring and nobody else in it."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    create_ring(runtime / "tape.ring", Discipline.BROADCAST, CAPACITY, run_id=5)
+    return RunFile(5, 0, SETTINGS, str(tmp_path / "state"), runtime_dir=runtime)
+
+
+@pytest.fixture
+def ring(run: RunFile) -> Iterator[BroadcastWriter]:
+    """The core's end of the tape ring."""
+    writer = BroadcastWriter(run.ring("tape"), run.run_id)
+    yield writer
+    writer.close()
+
+
+def rows(first: int, count: int) -> np.ndarray:
+    """Rows that carry their own tape sequence as the trace."""
+    made = np.zeros((count, RECORD_WORDS), np.int64)
+    made[:, 0] = Kind.TIMER
+    made[:, 1] = np.arange(first, first + count)
+    return made
+
+
+def record(run: RunFile, during: Callable[[RecorderDuty], None] | None = None) -> dict[str, int]:
+    """Run a recorder until the ring is empty; return its counters."""
+    counters = create_counters(run.counters("recorder"), COUNTERS)
+    duty = RecorderDuty(run, counters)
+    try:
+        duty.start()
+        if during is not None:
+            during(duty)
+        while not duty.drain():
+            duty.work()
+    finally:
+        duty.close()
+        found = counters.snapshot()
+        counters.close()
+    return found
+
+
+def taped(run: RunFile) -> tuple[list[int], list[int], list[Gap]]:
+    """Sequences, the traces recorded under them, and the gaps of the run's tape."""
+    with TapeReader(run.state("tape.ht")) as tape:
+        pieces = list(tape.slices())
+    sequences = np.concatenate([p.sequences for p in pieces])
+    traces = np.concatenate([p.rows[:, 1] for p in pieces])
+    return sequences.tolist(), traces.tolist(), [g for p in pieces for g in p.gaps]
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for something another thread does."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.01)
+
+
+def test_everything_published_is_on_the_tape_in_order(run: RunFile, ring: BroadcastWriter):
+    """Draining leaves nothing in the ring, and sequences are the core's."""
+    ring.publish(rows(0, 10))
+    counters = record(run, lambda _: ring.publish(rows(10, 40)))
+    assert taped(run) == (list(range(50)), list(range(50)), [])
+    assert (counters["records"], counters["gaps"], counters["lag"]) == (50, 0, 0)
+    assert counters["bytes"] == 50 * 144
+
+
+def test_being_lapped_leaves_a_gap_and_the_right_numbers(run: RunFile, ring: BroadcastWriter):
+    """Records overwritten before they were read are a GAP; what follows has its own sequence."""
+
+    def lap(duty: RecorderDuty) -> None:
+        ring.publish(rows(0, 10))
+        duty.work()
+        for first in range(10, 210, 50):
+            ring.publish(rows(first, 50))
+
+    counters = record(run, lap)
+    sequences, traces, gaps = taped(run)
+    assert gaps == [Gap(10, counters["lost"])]
+    assert sequences[:11] == list(range(11))
+    assert sequences[11:] == traces[11:] == list(range(10 + counters["lost"], 210))
+    assert counters["gaps"] == 1
+
+
+def test_a_restart_goes_on_where_the_file_ends(run: RunFile, ring: BroadcastWriter):
+    """A recorder that comes back writes what it missed, once, while the ring still has it."""
+    ring.publish(rows(0, 20))
+    record(run)
+    ring.publish(rows(20, 20))
+    record(run)
+    assert taped(run) == (list(range(40)), list(range(40)), [])
+
+
+def test_a_restart_after_too_long_says_what_is_missing(run: RunFile, ring: BroadcastWriter):
+    """What the ring has forgotten by the time a recorder comes back is a GAP."""
+    ring.publish(rows(0, 20))
+    record(run)
+    for first in range(20, 220, 40):
+        ring.publish(rows(first, 40))
+    counters = record(run)
+    sequences, traces, gaps = taped(run)
+    assert gaps == [Gap(20, counters["lost"])]
+    assert sequences[21:] == traces[21:] == list(range(20 + counters["lost"], 220))
+
+
+def test_a_torn_tail_is_recorded_again(run: RunFile, ring: BroadcastWriter):
+    """What a crash tore off the file is cut and written anew from the ring."""
+    ring.publish(rows(0, 20))
+    record(run)
+    path = run.state("tape.ht")
+    path.write_bytes(path.read_bytes()[:-100])
+    counters = record(run)
+    assert counters["torn_bytes"] == 44
+    assert taped(run) == (list(range(20)), list(range(20)), [])
+
+
+def test_an_earlier_run_is_set_aside_not_overwritten(run: RunFile, ring: BroadcastWriter):
+    """Tape and database of another run keep their content under that run's name."""
+    ring.publish(rows(0, 5))
+    record(run)
+    before = run.state("tape.ht").read_bytes()
+    later = replace(run, run_id=6, runtime_dir=run.runtime_dir / "later")
+    later.runtime_dir.mkdir()
+    create_ring(later.ring("tape"), Discipline.BROADCAST, CAPACITY, run_id=6)
+    record(later)
+    assert run.state("tape-0000000000000005.ht").read_bytes() == before
+    assert run.state("halftick-0000000000000005.db").exists()
+    assert alter(run, "SELECT run_id FROM projection") == [("0000000000000006",)]
+
+
+@pytest.mark.parametrize(("name", "error"), [("tape.ht", TapeError), ("halftick.db", StoreError)])
+def test_a_foreign_file_in_the_way_is_refused(
+    run: RunFile, ring: BroadcastWriter, name: str, error: type[HostError]
+):
+    """Something else under the tape's or the database's name is left alone, and named."""
+    path = run.state(name)
+    path.parent.mkdir()
+    path.write_bytes(b"not ours at all, " * 100)
+    with pytest.raises(error, match=name):
+        record(run)
+    assert path.read_bytes() == b"not ours at all, " * 100
+
+
+def test_slugs_are_kept_beside_the_tape(run: RunFile, ring: BroadcastWriter):
+    """What the feeds call the markets outlives the runtime directory."""
+    (run.runtime_dir / "instruments.json").write_text('{"instruments": []}')
+    record(run)
+    assert run.state("instruments.json").read_text() == '{"instruments": []}'
+
+
+def test_a_failing_database_stops_nothing(run: RunFile, ring: BroadcastWriter):
+    """A database that cannot be written is reported; the tape goes on, and so does it, later."""
+    failures: list[StoreError] = []
+
+    def fail(duty: RecorderDuty) -> None:
+        eventually(lambda: is_projecting(run))
+        alter(run, "ALTER TABLE projection RENAME TO elsewhere")
+        ring.publish(rows(0, 30))
+
+        def has_failed() -> bool:
+            try:
+                duty.work()
+            except StoreError as error:
+                failures.append(error)
+            return bool(failures)
+
+        eventually(has_failed)
+        alter(run, "ALTER TABLE elsewhere RENAME TO projection")
+
+    counters = record(run, fail)
+    assert "halftick.db" in str(failures[0])
+    assert counters["records"] == 30
+    assert alter(run, "SELECT entries FROM projection") == [(30,)]
+
+
+def alter(run: RunFile, statement: str) -> list[tuple[Any, ...]]:
+    """Do something to the run's database from outside."""
+    with closing(sqlite3.connect(run.state("halftick.db"), isolation_level=None)) as db:
+        return db.execute(statement).fetchall()
+
+
+def is_projecting(run: RunFile) -> bool:
+    """Whether the projection has been set up."""
+    try:
+        return bool(alter(run, "SELECT * FROM projection"))
+    except sqlite3.Error:
+        return False
+
+
+def test_metrics_show_counters_and_rings(run: RunFile, ring: BroadcastWriter):
+    """One scrape has every process's counters and every ring's depth; a broken file spoils none."""
+    counters = CounterFile.create(run.counters("core"), ["fills"])
+    counters.set(0, 17)
+    (run.runtime_dir / "half.counters").write_bytes(b"")
+    (run.runtime_dir / "half.ring").write_bytes(b"?")
+    ring.publish(rows(0, 3))
+    duty = MetricsDuty(run.runtime_dir, 0)
+    duty.start()
+    try:
+        with urlopen(f"http://127.0.0.1:{duty.port}/metrics") as answer:
+            text = answer.read().decode()
+        busy = MetricsDuty(run.runtime_dir, duty.port)
+        with pytest.raises(HostError, match=f"port={duty.port}"):
+            busy.start()
+    finally:
+        duty.close()
+        counters.close()
+    assert 'halftick_counter{name="fills",process="core"} 17.0' in text
+    assert 'halftick_ring_published{ring="tape"} 3.0' in text
+    assert f'halftick_ring_capacity{{ring="tape"}} {float(CAPACITY)}' in text
