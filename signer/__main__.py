@@ -1,0 +1,65 @@
+"""The signer process: `python -m signer RUNTIME_DIR --secrets-fd N`.
+
+The only process that holds the private key. It cannot be read by a debugger, leaves no core file,
+and its files are its owner's alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from engine.bus.counters import CounterFile
+from engine.host import proc
+from engine.host.duty import create_counters
+from engine.host.errors import HostError, RefuseError
+from engine.host.idle import Idle
+from engine.host.runfile import RunFile
+from engine.host.runner import run_duties
+from engine.host.secrets import Account, read_secrets
+from signer import tally
+from signer.duty import SignerDuty
+from signer.ecdsa import SigningKey
+from signer.wallets import Wallet
+
+PROCESS = "signer"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the signer until it is told to stop; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m signer", description="Sign and send orders.")
+    parser.add_argument("runtime_dir", help="the run's runtime directory")
+    parser.add_argument(
+        "--secrets-fd", type=int, required=True, help="a descriptor to read the account from"
+    )
+    chosen = parser.parse_args(arguments)
+    proc.hide_memory()
+    proc.restrict_files()
+    try:
+        runtime = RunFile.load(chosen.runtime_dir)
+        account = read_secrets(chosen.secrets_fd)
+        counters = create_counters(runtime.counters(PROCESS), tally.NAMES)
+        duty = build_duty(runtime, account, counters)
+    except HostError as error:
+        print(f"halftick {PROCESS}: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    host = runtime.settings["host"]
+    idle = Idle.for_profile(runtime.settings["run"]["profile"], park_us=host["park_us"])
+    return run_duties(PROCESS, runtime, [duty], counters=counters, idle=idle, uses_loop=True)
+
+
+def build_duty(runtime: RunFile, account: Account, counters: CounterFile) -> SignerDuty:
+    """Return the signer's duty; RefuseError when the account cannot sign. No secret is quoted."""
+    if account.private_key is None:
+        raise RefuseError("the signer needs a private key: account has none")
+    try:
+        key = SigningKey.from_hex(account.private_key)
+        wallet = Wallet.of(key, account.signature_type, account.funder)
+        return SignerDuty(runtime, account, wallet, counters)
+    except ValueError as error:
+        raise RefuseError(f"the account cannot sign: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Cancels: sent until the venue has answered, for a cancel may be repeated and an order may not.
+
+An order whose own request has no answer yet is cancelled when it has one: before, the venue may not
+know it, and "not found" would prove nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from functools import partial
+
+from engine.wire.codes import Reason
+from signer.http import Answer
+from signer.look_ups import LookUps
+from signer.orders import Orders, OrderState, SentOrder
+from signer.rails.port import Rail
+from signer.responses import Fate, Verdict, classify_cancel
+
+RETRY_NS = 250_000_000
+_CANCELED = Verdict(Fate.ENDED, Reason.CANCELED)
+
+
+class Cancels:
+    """Cancels of single orders and of everything."""
+
+    __slots__ = (
+        "_all_due_ns",
+        "_all_is_in_flight",
+        "_due",
+        "_look_ups",
+        "_now_ns",
+        "_on_evidence",
+        "_orders",
+        "_rail",
+        "_ticket",
+        "all_sent",
+        "sent",
+    )
+
+    def __init__(
+        self,
+        rail: Rail,
+        orders: Orders,
+        look_ups: LookUps,
+        now_ns: Callable[[], int],
+        on_evidence: Callable[[SentOrder, Verdict], None],
+    ) -> None:
+        self._rail = rail
+        self._orders = orders
+        self._look_ups = look_ups
+        self._now_ns = now_ns
+        self._on_evidence = on_evidence
+        self._due: list[tuple[int, int, SentOrder]] = []
+        self._ticket = itertools.count()
+        self._all_due_ns = 0
+        self._all_is_in_flight = False
+        self.sent = 0
+        self.all_sent = 0
+
+    @property
+    def all_is_pending(self) -> bool:
+        """Whether a cancel of everything has not been acknowledged yet."""
+        return self._all_due_ns > 0 or self._all_is_in_flight
+
+    def cancel(self, order: SentOrder) -> None:
+        """Cancel an order, now or as soon as that is possible. Hot path."""
+        order.cancel_is_wanted = True
+        if order.state in (OrderState.LIVE, OrderState.UNKNOWN):
+            self._send(order)
+
+    def repeat(self, order: SentOrder) -> None:
+        """Cancel an order again, a little later."""
+        heapq.heappush(self._due, (self._now_ns() + RETRY_NS, next(self._ticket), order))
+
+    def cancel_all(self) -> None:
+        """Cancel everything of the account; repeated until the venue acknowledges."""
+        for order in self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN):
+            order.cancel_is_wanted = True
+        self._send_all()
+
+    def work(self, now_ns: int) -> int:
+        """Repeat what was not answered; return how many were sent."""
+        sent = 0
+        while self._due and self._due[0][0] <= now_ns:
+            self._send(heapq.heappop(self._due)[2])
+            sent += 1
+        if self._all_due_ns and now_ns >= self._all_due_ns and not self._all_is_in_flight:
+            self._send_all()
+            sent += 1
+        return sent
+
+    def _send(self, order: SentOrder) -> None:
+        if order.cancel_is_in_flight or order.state is OrderState.ENDED:
+            return
+        order.cancel_is_in_flight = True
+        self.sent += 1
+        self._rail.cancel_order(order.order_hash, partial(self._on_answer, order))
+
+    def _send_all(self) -> None:
+        self._all_is_in_flight = True
+        self._all_due_ns = 0
+        self.all_sent += 1
+        self._rail.cancel_all(self._on_all_answer)
+
+    def _on_answer(self, order: SentOrder, answer: Answer) -> None:
+        order.cancel_is_in_flight = False
+        if order.state is OrderState.ENDED:
+            return
+        verdict = classify_cancel(answer)
+        digits = order.order_hash.hex()
+        if digits in verdict.canceled:
+            self._on_evidence(order, _CANCELED)
+        elif verdict.is_final and not _is_held(verdict.refused.get(digits, "")):
+            # It may be filled, gone, or not there yet: only a look at it can tell.
+            self._look_ups.begin(order)
+        else:
+            self.repeat(order)
+
+    def _on_all_answer(self, answer: Answer) -> None:
+        self._all_is_in_flight = False
+        verdict = classify_cancel(answer)
+        for digits in verdict.canceled:
+            order = self._orders.by_hash(digits)
+            if order is not None and order.state is not OrderState.ENDED:
+                self._on_evidence(order, _CANCELED)
+        for digits in verdict.refused:
+            order = self._orders.by_hash(digits)
+            if order is not None and order.state in (OrderState.LIVE, OrderState.UNKNOWN):
+                self._look_ups.begin(order)
+        if not verdict.is_final:
+            self._all_due_ns = self._now_ns() + RETRY_NS
+
+
+def _is_held(why: str) -> bool:
+    """Whether the venue holds the order back before matching and wants to be asked again."""
+    return "pending" in why or "delayed" in why

@@ -1,0 +1,288 @@
+"""The signer at work: the core's commands in, signed orders out, evidence back.
+
+One order, in order: policy, signature, order log, SIGNED to the core, bytes to the venue. What the
+venue answers becomes ACK, REJECT or UNKNOWN; an UNKNOWN is looked up until there is evidence, and
+keeps its reservation in the core meanwhile. Nothing is signed twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import ExitStack
+from functools import partial
+
+import numpy as np
+
+from engine.bus.counters import CounterFile
+from engine.bus.ring import QueueReader, QueueWriter
+from engine.host.runfile import RunFile
+from engine.host.secrets import Account
+from engine.wire.codes import Connection, Kind, Reason, Tif
+from engine.wire.records import RECORD_WORDS
+from signer import tally
+from signer.auth import L2Signer
+from signer.commands import NewOrder, kind_of, read_cancel, read_new_order
+from signer.core_watch import CoreWatch
+from signer.http import Endpoint
+from signer.instruments import Instrument, Instruments
+from signer.log_format import EntryKind
+from signer.order_log import OrderLog
+from signer.orders import Orders, OrderState, SentOrder
+from signer.outcomes import Outcomes
+from signer.policy import Policy
+from signer.rails.clob import ClobRail
+from signer.recovery import recover
+from signer.reports import Reporter, Stamps
+from signer.settings import SignerSettings
+from signer.wallets import Wallet
+
+BATCH_RECORDS_MAX = 64
+ORDER_LOG_NAME = "orders.log"
+
+
+class SignerDuty:
+    """Everything the signer does, one bounded round at a time. Lives in a running event loop."""
+
+    name = "signer"
+
+    def __init__(
+        self, runtime: RunFile, account: Account, wallet: Wallet, counters: CounterFile
+    ) -> None:
+        """Keep what start() needs; ValueError for a venue URL or secret that cannot be used."""
+        self._runtime = runtime
+        self._settings = SignerSettings.of(runtime.settings)
+        self._now_ns = runtime.clock().now_ns
+        self._counters = counters
+        self._wallet = wallet
+        self._instruments = Instruments(self._settings, wallet, account.api.key)
+        self._policy = Policy(self._settings.limits)
+        self._orders = Orders()
+        self._rail = ClobRail(
+            Endpoint.of(self._settings.rest_url),
+            L2Signer(account.api, wallet.key.address),
+            self._now_ns,
+            connections=self._settings.connections,
+            timeout_ns=self._settings.request_timeout_ns,
+        )
+        self._core = CoreWatch(runtime.counters("core"), self._settings.core_silence_ns_max)
+        self._rows = np.zeros((BATCH_RECORDS_MAX, RECORD_WORDS), np.int64)
+        self._commands: deque[tuple[list[int], np.ndarray]] = deque()
+        self._polled_ns = 0
+        self._was_connected = False
+        self._is_draining = False
+        self._open = ExitStack()
+
+    def start(self) -> None:
+        """Open the order log, attach to the rings, begin to connect and to look up what is open."""
+        settings, run_id = self._settings, self._runtime.run_id
+        self._open.callback(self._wallet.key.wipe)
+        self._exec = QueueWriter(self._runtime.ring("exec"), run_id)
+        self._open.callback(self._exec.close)
+        self._ring = QueueReader(self._runtime.ring("orders"), run_id)
+        self._open.callback(self._ring.close)
+        self._log = OrderLog(self._runtime.state(ORDER_LOG_NAME), strict=settings.order_log_strict)
+        self._open.callback(self._log.close)
+        self._open.callback(self._core.close)
+        self._open.callback(self._rail.close)
+        self._report = Reporter(self._exec, self._now_ns)
+        self._outcomes = Outcomes(
+            self._rail,
+            self._orders,
+            self._log,
+            self._report,
+            self._counters,
+            self._now_ns,
+            run_id=run_id,
+            lifetime_ns=settings.request_timeout_ns,
+        )
+        self._cancels, self._look_ups = self._outcomes.cancels, self._outcomes.look_ups
+        self._counters.set(tally.LOG_TORN_BYTES, self._log.torn_bytes)
+        self._rail.start()
+        self._recover()
+
+    def work(self) -> int:
+        """Hot path. Do one round; return how much was done."""
+        worked = self._report.flush()
+        if not self._commands and not self._report.waiting:
+            worked += self._poll()
+        while self._commands:
+            row, words = self._commands.popleft()
+            self._obey(row, words)
+        now_ns = self._now_ns()
+        worked += self._rail.work(now_ns) + self._cancels.work(now_ns)
+        worked += self._look_ups.work(now_ns)
+        if not self._is_draining and self._core.look(now_ns):
+            self._on_core_silent()
+        if self._rail.is_connected is not self._was_connected:
+            self._on_rail_change()
+        if worked:
+            self._count()
+        return worked
+
+    def drain(self) -> bool:
+        """Cancel what may be live; return whether every order has its evidence."""
+        if not self._is_draining:
+            self._is_draining = True
+            if self._has_open_orders():
+                self._cancels.cancel_all()
+        unseen = next(self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN), None)
+        return (
+            unseen is None
+            and not self._cancels.all_is_pending
+            and not self._report.waiting
+            and not self._look_ups.pending
+        )
+
+    def close(self) -> None:
+        """Close connections, then the log, then the rings, and wipe the key."""
+        self._open.close()
+
+    def _poll(self) -> int:
+        count = self._ring.poll(self._rows)
+        if count:
+            self._polled_ns = self._now_ns()
+            rows = self._rows[:count]
+            self._commands.extend(zip(rows.tolist(), rows.copy(), strict=True))
+        return count
+
+    def _obey(self, row: list[int], words: np.ndarray) -> None:
+        """Do what one record says. Hot path."""
+        kind = kind_of(row)
+        if kind == Kind.NEW_ORDER:
+            self._on_new_order(read_new_order(row))
+        elif kind == Kind.CANCEL:
+            order = self._orders.get(read_cancel(row).order_id)
+            if order is not None:
+                self._cancels.cancel(order)
+        elif kind == Kind.CANCEL_ALL:
+            self._cancels.cancel_all()
+        elif kind == Kind.INSTRUMENT:
+            self._instruments.on_instrument(words)
+        elif kind == Kind.STATUS:
+            self._instruments.on_status(words)
+        else:
+            self._counters.add(tally.COMMANDS_UNKNOWN)
+
+    def _on_new_order(self, order: NewOrder) -> None:
+        """Hot path."""
+        known = self._orders.get(order.order_id)
+        if known is not None:
+            self._on_repeated(known)
+            return
+        instrument = self._instruments.get(order.instrument)
+        reason = self._objection(instrument)
+        if reason != Reason.OK or instrument is None:
+            self._refuse(order, reason)
+            return
+        reason, amounts = self._policy.check(order, instrument.tick, self._polled_ns)
+        if reason != Reason.OK:
+            self._refuse(order, reason)
+            return
+        began_ns = self._now_ns()
+        signed = instrument.templates[order.side].sign(
+            order.salt,
+            amounts.maker,
+            amounts.taker,
+            order.timestamp_ms,
+            order.expires_s,
+            order.tif,
+            order.post_only,
+        )
+        signed_ns = self._now_ns()
+        self._counters.add(tally.ORDERS_SIGNED)
+        self._time_signing(signed_ns - began_ns)
+        sent = SentOrder(
+            order.order_id,
+            order.attempt,
+            signed.order_hash,
+            order.instrument,
+            order.trace,
+            side=order.side,
+            price=order.price,
+            is_at_once=order.tif in (Tif.FOK, Tif.FAK),
+        )
+        if not self._outcomes.record(EntryKind.SIGNED, sent, body=signed.body):
+            self._refuse(order, Reason.ORDER_LOG)
+            return
+        sent.stamps = Stamps(self._polled_ns, signed_ns, self._now_ns())
+        self._orders.add(sent)
+        if not self._report.signed(
+            order.instrument,
+            order.trace,
+            order.order_id,
+            signed.order_hash,
+            amounts.maker,
+            amounts.taker,
+            sent.stamps,
+            order.attempt,
+        ):
+            self._outcomes.reject(sent, Reason.RING_FULL, 0)
+            return
+        self._counters.add(tally.ORDERS_SENT)
+        self._rail.send_order(signed.body, partial(self._outcomes.on_answer, sent))
+
+    def _objection(self, instrument: Instrument | None) -> int:
+        if self._is_draining:
+            return Reason.HALT_STOPPING
+        if self._core.is_silent:
+            return Reason.CORE_SILENT
+        return Reason.POLICY_TOKEN if instrument is None else instrument.refusal
+
+    def _refuse(self, order: NewOrder, reason: int) -> None:
+        """An order that will not be sent."""
+        self._counters.add(tally.REJECTS)
+        self._report.refusal(
+            Kind.REJECT,
+            order.instrument,
+            order.trace,
+            order.order_id,
+            reason,
+            0,
+            Stamps(self._polled_ns),
+        )
+
+    def _on_repeated(self, order: SentOrder) -> None:
+        """The command of an order we have: say what became of it, by evidence, and sign nothing."""
+        self._counters.add(tally.REPEATED_ORDERS)
+        if order.state in (OrderState.LIVE, OrderState.ENDED):
+            self._outcomes.doubt(order, Reason.ORDER_LOG, 0)
+
+    def _recover(self) -> None:
+        recovered = recover(self._log.found, self._runtime.run_id)
+        self._log.found.clear()
+        for order in recovered.orders:
+            self._orders.add(order)
+            if order.state is OrderState.UNKNOWN:
+                self._look_ups.begin(order)
+        if recovered.has_strangers:
+            self._cancels.cancel_all()
+
+    def _on_core_silent(self) -> None:
+        self._counters.add(tally.CORE_SILENT)
+        if self._has_open_orders():
+            self._cancels.cancel_all()
+
+    def _on_rail_change(self) -> None:
+        self._was_connected = self._rail.is_connected
+        connection = Connection.CONNECTED if self._was_connected else Connection.DISCONNECTED
+        self._report.rail_status(connection, self._rail.connects, self._rail.errors)
+        self._count()
+
+    def _has_open_orders(self) -> bool:
+        states = (OrderState.IN_FLIGHT, OrderState.UNKNOWN, OrderState.LIVE)
+        return next(self._orders.in_state(*states), None) is not None
+
+    def _time_signing(self, signing_ns: int) -> None:
+        self._counters.set(tally.SIGN_NS_LAST, signing_ns)
+        if signing_ns > self._counters.get(tally.SIGN_NS_MAX):
+            self._counters.set(tally.SIGN_NS_MAX, signing_ns)
+
+    def _count(self) -> None:
+        """Show the numbers that others keep."""
+        show = self._counters.set
+        show(tally.CANCELS_SENT, self._cancels.sent)
+        show(tally.CANCEL_ALLS, self._cancels.all_sent)
+        show(tally.CONNECTS, self._rail.connects)
+        show(tally.LOOKUPS, self._look_ups.asked)
+        show(tally.CLOCK_SKEW_S, self._rail.clock.skew_s)
+        show(tally.LOG_BYTES, self._log.bytes_written)

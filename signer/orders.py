@@ -1,0 +1,117 @@
+"""Every order this run has signed, and how much is known of it.
+
+```
+IN_FLIGHT ──accepted──▶ LIVE ──cancelled, filled, gone──▶ ENDED
+    │ └───not seen────▶ UNKNOWN ──looked up──▶ LIVE or ENDED
+    └─refused──────────────────────────────────────────▶ ENDED
+```
+An id stays here when its order has ended, so that it is never signed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from signer.reports import Stamps
+
+ORDERS_MAX = 1 << 18
+NO_STAMPS = Stamps(0)
+
+
+class OrderState(IntEnum):
+    """What is known of an order."""
+
+    IN_FLIGHT = 0
+    UNKNOWN = 1
+    LIVE = 2
+    ENDED = 3
+
+
+class SentOrder:
+    """One order. trace: of its command. missing_ns: when a look-up first did not find it, or 0."""
+
+    __slots__ = (
+        "asks",
+        "attempt",
+        "cancel_is_in_flight",
+        "cancel_is_wanted",
+        "instrument",
+        "is_at_once",
+        "is_looked_up",
+        "missing_ns",
+        "order_hash",
+        "order_id",
+        "price",
+        "side",
+        "stamps",
+        "state",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        order_id: int,
+        attempt: int,
+        order_hash: bytes,
+        instrument: int,
+        trace: int,
+        *,
+        side: int = 0,
+        price: int = 0,
+        is_at_once: bool = False,
+        state: OrderState = OrderState.IN_FLIGHT,
+        stamps: Stamps = NO_STAMPS,
+    ) -> None:
+        self.order_id = order_id
+        self.attempt = attempt
+        self.order_hash = order_hash
+        self.instrument = instrument
+        self.trace = trace
+        self.side = side
+        self.price = price
+        self.is_at_once = is_at_once
+        self.state = state
+        self.stamps = stamps
+        self.cancel_is_wanted = False
+        self.cancel_is_in_flight = False
+        self.is_looked_up = False
+        self.asks = 0
+        self.missing_ns = 0
+
+
+class Orders:
+    """All of them, by id and by hash; bounded, the oldest that have ended go first."""
+
+    __slots__ = ("_by_hash", "_by_id")
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, SentOrder] = {}
+        self._by_hash: dict[str, SentOrder] = {}
+
+    def add(self, order: SentOrder) -> None:
+        """Take an order. Hot path."""
+        if len(self._by_id) >= ORDERS_MAX:
+            self._evict()
+        self._by_id[order.order_id] = order
+        self._by_hash[order.order_hash.hex()] = order
+
+    def get(self, order_id: int) -> SentOrder | None:
+        """Return the order with this id. Hot path."""
+        return self._by_id.get(order_id)
+
+    def by_hash(self, digits: str) -> SentOrder | None:
+        """Return the order with this hash: 64 lower-case hex digits."""
+        return self._by_hash.get(digits)
+
+    def in_state(self, *states: OrderState) -> Iterator[SentOrder]:
+        """Return the orders in any of these states, oldest first."""
+        return (order for order in list(self._by_id.values()) if order.state in states)
+
+    def _evict(self) -> None:
+        """Forget the oldest eighth of what has ended, or of everything accepted if that is none."""
+        count = ORDERS_MAX // 8
+        ended = list(self.in_state(OrderState.ENDED))[:count]
+        for order in ended or list(self.in_state(OrderState.LIVE))[:count]:
+            del self._by_id[order.order_id]
+            del self._by_hash[order.order_hash.hex()]

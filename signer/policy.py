@@ -1,0 +1,106 @@
+"""The signer's own limits: held against every order, whatever the core believes.
+
+A core that is broken or taken over can ask for anything; what leaves here stays on the grid, small
+and slow. The rules are asked in order, and the first that objects names the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.wire.codes import Reason, Side, Tif
+from signer.amounts import (
+    CENT,
+    ONE,
+    Amounts,
+    implied_price_is_within,
+    is_on_tick,
+    limit_amounts,
+    market_amounts,
+)
+from signer.commands import NewOrder
+from signer.order_v2 import SALT_MAX
+
+_TIFS = frozenset(Tif)
+_AT_ONCE = frozenset((Tif.FOK, Tif.FAK))
+_NS_PER_S = 1_000_000_000
+NO_AMOUNTS = Amounts(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Prices in micros of pUSD, sizes in micro-shares, notional in micros of pUSD."""
+
+    price_min: int
+    price_max: int
+    size_max: int
+    notional_max: int
+    orders_per_second_max: int
+
+
+def amounts_of(order: NewOrder, tick: int) -> Amounts:
+    """Return what an order gives and gets; the budget of a FOK or FAK buy is price × size if 0."""
+    if order.tif not in _AT_ONCE:
+        return limit_amounts(order.side, order.price, order.size, tick)
+    given = order.size
+    if order.side == Side.BUY:
+        given = order.budget or order.price * order.size // ONE
+    return market_amounts(order.side, order.price, given, tick)
+
+
+class Policy:
+    """The rules and the one thing they remember: how many orders may still go this second."""
+
+    __slots__ = ("_limits", "_refilled_ns", "_tokens_ns")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._refilled_ns = 0
+        self._tokens_ns = _NS_PER_S  # one second's worth of orders, counted in nanoseconds
+
+    def check(self, order: NewOrder, tick: int, now_ns: int) -> tuple[int, Amounts]:
+        """Return (Reason, amounts); the amounts are to be signed only if the reason is OK.
+
+        Hot path. tick: micros, the instrument's as the signer knows it.
+        """
+        limits = self._limits
+        if not is_on_tick(order.price, tick):
+            return Reason.POLICY_PRICE, NO_AMOUNTS
+        if not limits.price_min <= order.price <= limits.price_max:
+            return Reason.POLICY_PRICE, NO_AMOUNTS
+        if not 0 < order.size <= limits.size_max or order.size % CENT:
+            return Reason.POLICY_SIZE, NO_AMOUNTS
+        if not self._is_well_formed(order):
+            return Reason.POLICY_TOKEN, NO_AMOUNTS
+        amounts = amounts_of(order, tick)
+        if not implied_price_is_within(amounts, order.side, order.price, tick):
+            return Reason.POLICY_SIZE, NO_AMOUNTS
+        # A sale at a low price risks the shares, not the proceeds: both are held to the limit.
+        if max(order.price * order.size // ONE, order.budget) > limits.notional_max:
+            return Reason.POLICY_NOTIONAL, NO_AMOUNTS
+        if not self._take_token(now_ns):
+            return Reason.POLICY_RATE, NO_AMOUNTS
+        return Reason.OK, amounts
+
+    @staticmethod
+    def _is_well_formed(order: NewOrder) -> bool:
+        return (
+            order.side in (Side.BUY, Side.SELL)
+            and order.tif in _TIFS
+            and order.post_only in (0, 1)
+            and not (order.post_only and order.tif in _AT_ONCE)
+            and order.budget >= 0
+            and 0 <= order.salt <= SALT_MAX
+            and order.timestamp_ms > 0
+            and (order.expires_s > 0) == (order.tif == Tif.GTD)
+        )
+
+    def _take_token(self, now_ns: int) -> bool:
+        """Token bucket of one second: a burst may use it whole, then it refills evenly."""
+        self._tokens_ns = min(_NS_PER_S, self._tokens_ns + now_ns - self._refilled_ns)
+        self._refilled_ns = now_ns
+        price_ns = _NS_PER_S // self._limits.orders_per_second_max
+        if self._tokens_ns < price_ns:
+            return False
+        self._tokens_ns -= price_ns
+        return True

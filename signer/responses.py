@@ -1,0 +1,258 @@
+"""What the venue's answers mean: three verdicts on an order, and what became of a cancel.
+
+A refusal must be certain; everything that is not plainly one or the other is UNKNOWN and is looked
+up by the order's hash. `success: true` with an error text is a refusal. Texts: the venue's error
+pages and the official clients; matched in lower case, anywhere in the text, most specific first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import orjson
+
+from engine.wire.codes import OrderStatus, Reason
+from signer.http import Answer, Outcome
+
+MICROS_DECIMALS = 6
+
+
+class Fate(IntEnum):
+    """What an answer says of an order."""
+
+    ACCEPTED = 0
+    REFUSED = 1
+    UNKNOWN = 2
+    ENDED = 3  # look-ups only: it was live, and is over
+
+
+class Verdict(NamedTuple):
+    """What an answer means. making / taking: micros matched at once; matched: micro-shares, -1."""
+
+    fate: int
+    reason: int = Reason.OK
+    status: int = 0
+    making: int = 0
+    taking: int = 0
+    matched: int = -1
+
+
+class CancelVerdict(NamedTuple):
+    """canceled: hashes that are over. refused: hash → why not. is_final: the venue answered."""
+
+    canceled: tuple[str, ...]
+    refused: Mapping[str, str]
+    is_final: bool
+    reason: int
+
+
+# Texts after which the order may well be live: no status code makes them definitive.
+_UNSEEN_TEXTS = (
+    ("order match delayed", Reason.VENUE_ERROR),
+    ("could not insert order", Reason.VENUE_ERROR),
+    ("could not run the execution", Reason.VENUE_ERROR),
+    ("error delaying the order", Reason.VENUE_ERROR),
+    ("context canceled", Reason.VENUE_ERROR),
+    ("duplicated", Reason.VENUE_DUPLICATED),
+)
+_REFUSAL_TEXTS = (
+    ("breaks minimum tick size", Reason.VENUE_TICK),
+    ("lower than the minimum", Reason.VENUE_MIN_SIZE),
+    ("min size: $", Reason.VENUE_MIN_SIZE),
+    ("not enough balance", Reason.VENUE_BALANCE),
+    ("balance is not enough", Reason.VENUE_BALANCE),
+    ("allowance is not enough", Reason.VENUE_BALANCE),
+    ("invalid expiration", Reason.VENUE_EXPIRATION),
+    ("order crosses book", Reason.VENUE_POST_ONLY_CROSSES),
+    ("crosses the book", Reason.VENUE_POST_ONLY_CROSSES),
+    ("fully filled or killed", Reason.VENUE_KILLED),
+    ("no orders found to match", Reason.VENUE_KILLED),
+    ("not yet ready", Reason.VENUE_NOT_READY),
+    ("address banned", Reason.VENUE_BANNED),
+    ("closed only mode", Reason.VENUE_BANNED),
+    ("maker address not allowed", Reason.VENUE_AUTH),
+    ("api key", Reason.VENUE_AUTH),
+    ("unauthorized", Reason.VENUE_AUTH),
+    ("invalid l1 request headers", Reason.VENUE_AUTH),
+    ("order_version_mismatch", Reason.VENUE_VERSION),
+    ("invalid amounts", Reason.VENUE_AMOUNTS),
+    ("invalid amount for a marketable", Reason.VENUE_MIN_SIZE),
+    ("invalid signature", Reason.VENUE_SIGNATURE),
+    ("post-only mode", Reason.VENUE_POST_ONLY_MODE),
+    ("post_only_mode", Reason.VENUE_POST_ONLY_MODE),
+    ("cancel-only", Reason.VENUE_CANCEL_ONLY),
+    ("trading is currently disabled", Reason.VENUE_DISABLED),
+    ("trading is disabled", Reason.VENUE_DISABLED),
+    ("rate limit", Reason.VENUE_RATE),
+    ("service not ready", Reason.VENUE_RESTARTING),
+    ("not found", Reason.VENUE_NOT_FOUND),
+    ("no orderbook exists", Reason.VENUE_NOT_FOUND),
+)
+_REFUSAL_STATUSES = {
+    401: Reason.VENUE_AUTH,
+    403: Reason.VENUE_BANNED,
+    404: Reason.VENUE_NOT_FOUND,
+    425: Reason.VENUE_RESTARTING,
+    429: Reason.VENUE_RATE,
+}
+# Definitive although the status is 5xx: the venue says that it takes no orders.
+_CLOSED_REASONS = frozenset(
+    (Reason.VENUE_DISABLED, Reason.VENUE_CANCEL_ONLY, Reason.VENUE_POST_ONLY_MODE)
+)
+_TRANSPORT_REASONS = {
+    Outcome.NOT_SENT: Reason.NO_CONNECTION,
+    Outcome.TIMEOUT: Reason.TIMEOUT,
+    Outcome.CONNECTION_LOST: Reason.CONNECTION_LOST,
+    Outcome.UNREADABLE: Reason.UNREADABLE_ANSWER,
+}
+_ORDER_STATUSES = {
+    "live": OrderStatus.LIVE,
+    "matched": OrderStatus.MATCHED,
+    "delayed": OrderStatus.DELAYED,
+    "unmatched": OrderStatus.UNMATCHED,
+    "canceled": OrderStatus.CANCELED,
+    "canceled_market_resolved": OrderStatus.CANCELED,
+    "invalid": OrderStatus.INVALID,
+}
+
+
+def classify_order(answer: Answer, order_hash: bytes) -> Verdict:
+    """Return what the answer to `POST /order` means for the order with this hash."""
+    if answer.outcome != Outcome.ANSWERED:
+        reason = _TRANSPORT_REASONS[Outcome(answer.outcome)]
+        fate = Fate.REFUSED if answer.outcome == Outcome.NOT_SENT else Fate.UNKNOWN
+        return Verdict(fate, reason)
+    content = _json_object(answer.body)
+    text = _error_text(content)
+    if answer.status == 200:
+        if not text and content.get("success") is not False:
+            return _accepted(content, order_hash)
+        return _refused_or_unseen(text, Reason.VENUE_REJECTED)
+    if 400 <= answer.status < 500 and answer.status != 408:
+        default = _REFUSAL_STATUSES.get(answer.status, Reason.VENUE_REJECTED)
+        return _refused_or_unseen(text, default)
+    reason = _reason_of(text, _REFUSAL_TEXTS)
+    if answer.status == 503 and reason in _CLOSED_REASONS:
+        return Verdict(Fate.REFUSED, reason)
+    return Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)
+
+
+def classify_look_up(answer: Answer, order_hash: bytes) -> Verdict:
+    """Return what the answer to `GET /data/order/{hash}` means for the order.
+
+    REFUSED with VENUE_NOT_FOUND is *not* yet proof that the order is dead: the caller asks again.
+    """
+    if answer.outcome != Outcome.ANSWERED:
+        return Verdict(Fate.UNKNOWN, _TRANSPORT_REASONS[Outcome(answer.outcome)])
+    if answer.status == 404:
+        return Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)
+    if answer.status != 200:
+        return Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)
+    if answer.body.strip() in (b"null", b"{}", b""):
+        return Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)
+    content = _json_object(answer.body)
+    name = str(content.get("status", "")).lower()
+    name = name.removeprefix("order_status_")
+    status = _ORDER_STATUSES.get(name)
+    matched = micros_of(content.get("size_matched"))
+    if not _is_hash(content.get("id"), order_hash) or status is None or matched is None:
+        return Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)
+    if status == OrderStatus.CANCELED:
+        reason = Reason.CANCELED if name == "canceled" else Reason.MARKET_RESOLVED
+        return Verdict(Fate.ENDED, reason, status, matched=matched)
+    if status == OrderStatus.INVALID:
+        if matched:
+            return Verdict(Fate.ENDED, Reason.VENUE_REJECTED, status, matched=matched)
+        return Verdict(Fate.REFUSED, Reason.VENUE_REJECTED, status)
+    return Verdict(Fate.ACCEPTED, Reason.OK, status, matched=matched)
+
+
+def classify_cancel(answer: Answer) -> CancelVerdict:
+    """Return what the answer to a cancel says; not final unless the venue lists the orders."""
+    if answer.outcome != Outcome.ANSWERED:
+        return CancelVerdict((), {}, False, _TRANSPORT_REASONS[Outcome(answer.outcome)])
+    content = _json_object(answer.body)
+    canceled = content.get("canceled", [])
+    refused = content.get("not_canceled", {})
+    is_listed = isinstance(canceled, list) and isinstance(refused, dict)
+    if answer.status == 200 and content and is_listed:
+        return CancelVerdict(
+            tuple(_digits(order) for order in canceled if isinstance(order, str)),
+            {_digits(order): str(why).lower() for order, why in refused.items()},
+            True,
+            Reason.OK,
+        )
+    text = _error_text(content)
+    default = _REFUSAL_STATUSES.get(answer.status, Reason.VENUE_ERROR)
+    reason = _reason_of(text, _REFUSAL_TEXTS) or default
+    return CancelVerdict((), {}, False, reason)
+
+
+def micros_of(value: Any) -> int | None:
+    """Return a decimal text or JSON number in micros, rounded down; "" is 0, nonsense is None."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = repr(value)
+    if value is None or value == "":
+        return 0
+    if not isinstance(value, str) or len(value) > 40 or not value.isascii():
+        return None
+    whole, _, part = value.partition(".")
+    if not (whole + part).isdigit() or not whole:
+        return None
+    micros = int(whole + part[:MICROS_DECIMALS].ljust(MICROS_DECIMALS, "0"))
+    return micros if micros < 1 << 62 else None
+
+
+def _accepted(content: Mapping[str, Any], order_hash: bytes) -> Verdict:
+    order_id = content.get("orderID")
+    if not order_id and content:
+        return Verdict(Fate.REFUSED, Reason.VENUE_REJECTED)
+    if not _is_hash(order_id, order_hash):
+        reason = Reason.HALT_HASH_MISMATCH if order_id else Reason.UNREADABLE_ANSWER
+        return Verdict(Fate.UNKNOWN, reason)
+    status = _ORDER_STATUSES.get(str(content.get("status", "")).lower())
+    making = micros_of(content.get("makingAmount"))
+    taking = micros_of(content.get("takingAmount"))
+    if status is None or making is None or taking is None:
+        return Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)
+    if status == OrderStatus.MATCHED and not (making and taking):
+        # Matched, but the amounts are left out: how much must be asked for.
+        return Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)
+    return Verdict(Fate.ACCEPTED, Reason.OK, status, making, taking)
+
+
+def _refused_or_unseen(text: str, default: Reason) -> Verdict:
+    unseen = _reason_of(text, _UNSEEN_TEXTS)
+    if unseen:
+        return Verdict(Fate.UNKNOWN, unseen)
+    return Verdict(Fate.REFUSED, _reason_of(text, _REFUSAL_TEXTS) or default)
+
+
+def _reason_of(text: str, table: tuple[tuple[str, Reason], ...]) -> Reason:
+    for part, reason in table:
+        if part in text:
+            return reason
+    return Reason.OK
+
+
+def _error_text(content: Mapping[str, Any]) -> str:
+    names = ("errorMsg", "error", "error_msg", "code")
+    return " ".join(str(content[name]) for name in names if content.get(name)).lower()
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _digits(order_id: str) -> str:
+    return order_id.lower().removeprefix("0x")
+
+
+def _is_hash(order_id: Any, order_hash: bytes) -> bool:
+    return isinstance(order_id, str) and _digits(order_id) == order_hash.hex()
