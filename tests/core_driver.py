@@ -9,7 +9,7 @@ import numpy as np
 from engine.core.engine import Engine
 from engine.core.params import EngineParams, RiskLimits, StrategyParams
 from engine.math.units import MICROS, micros_from_text
-from engine.wire.codes import FeeCurve, Flag, Kind, Side
+from engine.wire.codes import Connection, FeeCurve, Flag, Kind, Side, Source
 from engine.wire.records import LEVELS_PER_RECORD, new, typed, words
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -83,7 +83,12 @@ class Driver:
         """Announce one market, its balance and both books; return what the core did."""
         up = up or ({"0.48": "100"}, {"0.50": "100"})
         down = down or ({"0.50": "100"}, {"0.52": "100"})
-        self.step(instrument(UP, fee_ppm), instrument(DOWN, fee_ppm), cash(balance))
+        self.step(
+            feed_status(Source.CLOB_USER, Connection.CONNECTED),
+            instrument(UP, fee_ppm),
+            instrument(DOWN, fee_ppm),
+            cash(balance),
+        )
         return self.step(book(UP, *up), book(DOWN, *down))
 
 
@@ -100,6 +105,13 @@ def instrument(index: int, fee_ppm: int = 70_000, *, tick: int = 10_000) -> np.n
     record["min_size_cents"] = 500
     record["open_s"] = NOW_NS // SECOND
     record["close_s"] = NOW_NS // SECOND + 900
+    return record
+
+
+def feed_status(feed: Source, connection: Connection, index: int = 0) -> np.ndarray:
+    """Return the FEED_STATUS of a feed, or of one book of it."""
+    record = new(Kind.FEED_STATUS)
+    record["feed"], record["connection"], record["instrument"] = feed, connection, index
     return record
 
 

@@ -21,7 +21,7 @@ from engine.core.world.instruments import Market, instrument_from_record
 from engine.core.world.orders import OrderState
 from engine.core.world.world import World
 from engine.math.units import MICROS
-from engine.wire.codes import Connection, FeeCurve, Kind, MarketStatus, Reason
+from engine.wire.codes import Connection, FeeCurve, Kind, MarketStatus, Reason, Source
 from engine.wire.records import typed
 
 SWEEP_NS = 100_000_000  # how often every market with something working is looked at anyway
@@ -145,9 +145,20 @@ class Engine:
         self._events[market.number] = Event(market, sequence, int(row[3]))
 
     def _on_feed_status(self, row: np.ndarray, sequence: int) -> None:
-        """A market connection that is not delivering makes every book it fed unbelievable."""
-        if int(typed(row, Kind.FEED_STATUS)[0]["connection"]) != Connection.CONNECTED:
-            self.world.books.forget_all()
+        """A connection that does not deliver: its books are unbelievable, or our fills unseen.
+
+        A market feed that names an instrument speaks of that book alone.
+        """
+        record = typed(row, Kind.FEED_STATUS)[0]
+        connected = int(record["connection"]) == Connection.CONNECTED
+        if record["feed"] == Source.CLOB_USER:
+            self.world.sees_fills = connected
+        elif record["feed"] == Source.CLOB_MARKET and not connected:
+            index = int(record["instrument"])
+            if index:
+                self.world.books.forget(index)
+            else:
+                self.world.books.forget_all()
             self._wake_all(sequence)
 
     def _on_halt(self, row: np.ndarray, sequence: int) -> None:

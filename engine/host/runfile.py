@@ -53,7 +53,7 @@ class RunFile:
         except msgspec.DecodeError as error:
             raise RefuseError(f"run file is not JSON: file={path}, {error}") from None
         try:
-            return msgspec.convert({**content, "runtime_dir": runtime_dir}, cls, strict=False)
+            return msgspec.convert({**content, "runtime_dir": Path(runtime_dir)}, cls, strict=False)
         except (msgspec.ValidationError, TypeError) as error:
             raise RefuseError(f"run file is not complete: file={path}, {error}") from None
 

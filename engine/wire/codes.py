@@ -164,6 +164,7 @@ class Reason(IntEnum):
     WOULD_CROSS_OWN = 13
     ORDERS_OPEN_MAX = 14
     INSUFFICIENT_SHARES = 15
+    PRIVATE_STREAM_LOST = 16
     # strategies and planner
     NO_EDGE = 32
     MIN_NOTIONAL = 33

@@ -13,6 +13,7 @@ from core_driver import (
     UP,
     Driver,
     book,
+    feed_status,
     fill,
     instrument,
     levels,
@@ -34,6 +35,7 @@ from engine.wire.codes import (
     Reason,
     Settlement,
     Side,
+    Source,
     Tif,
 )
 from engine.wire.records import new
@@ -176,14 +178,35 @@ def test_a_lost_feed_pulls_every_quote_and_allows_no_new_one() -> None:
     driver, orders = quoting()
     live(driver, orders[0], HASH)
     live(driver, orders[1], HASH[::-1])
-    lost = new(Kind.FEED_STATUS)
-    lost["connection"] = Connection.DISCONNECTED
-    out = driver.step(lost)
+    out = driver.step(feed_status(Source.CLOB_MARKET, Connection.DISCONNECTED))
     assert {int(c["order_id"]) for c in of_kind(out, Kind.CANCEL)} == {
         int(o["order_id"]) for o in orders
     }
     delta = levels(UP, [("0.47", "5", Side.BUY)], 480_000, 500_000)
     assert not of_kind(driver.step(delta), Kind.NEW_ORDER)
+
+
+def test_one_lost_book_leaves_the_others_believed() -> None:
+    """A feed that names an instrument makes that book stale and no other."""
+    driver, _ = quoting()
+    driver.step(feed_status(Source.CLOB_MARKET, Connection.CONNECTING, UP))
+    books = driver.engine.world.books
+    assert (books.touch(UP).usable, books.touch(DOWN).usable) == (False, True)
+
+
+def test_nothing_is_opened_while_our_own_fills_cannot_be_seen() -> None:
+    """With the private stream down, quotes stay as they are and no new order leaves."""
+    driver, orders = quoting()
+    for order, order_hash in zip(orders, (HASH, HASH[::-1]), strict=True):
+        live(driver, order, order_hash)
+    driver.step(feed_status(Source.CLOB_USER, Connection.DISCONNECTED))
+    order_id = int(orders[0]["order_id"])
+    moved = driver.step(
+        report(Kind.DONE, order_id, matched=0, reason=Reason.CANCELED),
+        book(UP, {"0.46": "100"}, {"0.48": "100"}),
+    )
+    assert {int(d["reason"]) for d in of_kind(moved, Kind.DECISION)} == {Reason.PRIVATE_STREAM_LOST}
+    assert not of_kind(moved, Kind.NEW_ORDER)
 
 
 def test_halt_cancels_everything_and_stops_every_new_order() -> None:
@@ -203,7 +226,8 @@ def test_halt_cancels_everything_and_stops_every_new_order() -> None:
 def test_nothing_is_bought_before_the_balance_is_known() -> None:
     """A missing input of a gate refuses; it is never assumed."""
     driver = Driver(SPREAD)
-    driver.step(instrument(UP), instrument(DOWN))
+    seen = feed_status(Source.CLOB_USER, Connection.CONNECTED)
+    driver.step(seen, instrument(UP), instrument(DOWN))
     out = driver.step(
         book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"})
     )

@@ -53,6 +53,11 @@ def halt(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # n
     return Reason.HALTED if world.halted and not candidate.reduces(world) else Reason.OK
 
 
+def private_stream(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+    """Nothing is opened while our own fills cannot be seen."""
+    return Reason.OK if world.sees_fills else Reason.PRIVATE_STREAM_LOST
+
+
 def stale_book(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
     """The book must be certified and fresh."""
     index = candidate.instrument.index
@@ -165,6 +170,7 @@ def orders_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reaso
 
 GATES: tuple[Gate, ...] = (
     halt,
+    private_stream,
     market_open,
     stale_book,
     fee_known,

@@ -21,6 +21,7 @@ class World:
         "lots",
         "now_ns",
         "orders",
+        "sees_fills",
     )
 
     def __init__(self, params: EngineParams) -> None:
@@ -31,6 +32,7 @@ class World:
         self.cash = Cash()
         self.now_ns = 0
         self.halted = 0  # a Reason; 0 = trading is allowed
+        self.sees_fills = False  # whether the private stream is connected
 
     def venue_ns(self, market: Market) -> int:
         """Return the venue's clock as far as this market's books tell it (epoch)."""

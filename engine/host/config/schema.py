@@ -95,7 +95,6 @@ class DutchBook(Section):
     enabled: bool = False
     edge_usd_min: Amount = Field(default=Decimal("0.005"), ge=0)
     size_shares_max: PositiveAmount = Decimal(100)
-    book_age_ms_max: PositiveCount = 2_000
     cooldown_ms: Count = 1_000
 
 
@@ -110,6 +109,7 @@ class Spread(Section):
     price_usd_max: Price = Decimal("0.95")
     imbalance_shares_moderate: PositiveAmount = Decimal(20)
     imbalance_shares_hard: PositiveAmount = Decimal(50)
+    lead_s: Count = 0
     cutoff_s: Count = 60
     requote_ms: Count = 250
     requote_ticks_min: PositiveCount = 1
