@@ -15,7 +15,7 @@ Source of the formats: the venue's AsyncAPI description; recorded frames are in 
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, njit, types, uint64
+from numba import int64, njit, types
 
 from engine.wire.codes import Flag, Kind, Side, Source
 from engine.wire.records import (
@@ -24,14 +24,21 @@ from engine.wire.records import (
     RECORD_WORDS,
     pack_word0,
 )
+from feeds.json_walk import (
+    Pair,
+    after_value,
+    key_at,
+    list_begin,
+    name_word,
+    string_at,
+    word_of,
+)
 from feeds.text import (
     Text,
     hash_prefix_in,
     integer_in,
     micros_in,
     skip_space,
-    string_end,
-    word_at,
 )
 from feeds.token_table import (
     BOOKS,
@@ -56,21 +63,24 @@ HEADER = pack_word0(Kind.LEVELS, Source.CLOB_MARKET, 0, 0)
 RESET, LAST_TOUCH = Flag.RESET << 24, (Flag.LAST | Flag.TOUCH) << 24
 
 _BID, _ASK = int(Side.BUY), int(Side.SELL)
-_QUOTE, _COMMA, _COLON = 0x22, 0x2C, 0x3A
 _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = 0x5B, 0x5D, 0x7B, 0x7D
 
 
-def _key(text: str) -> np.uint64:
-    return np.uint64(int.from_bytes(text.encode()[:8], "little"))
-
-
-_PRICE, _SIZE, _SIDE, _HASH = _key("price"), _key("size"), _key("side"), _key("hash")
-_BIDS, _ASKS, _MARKET, _ASSET_ID = _key("bids"), _key("asks"), _key("market"), _key("asset_id")
-_BEST_BID, _BEST_ASK, _TIMESTAMP = _key("best_bid"), _key("best_ask"), _key("timestamp")
-_TICK_SIZE, _EVENT_TYPE, _CHANGES = _key("tick_size"), _key("event_type"), _key("price_changes")
-_BUY, _SELL = _key("BUY"), _key("SELL")
-_BOOK, _PRICE_CHANGE = _key("book"), _key("price_change")
-_BITS = np.array([0] + [2 ** (8 * k) - 1 for k in range(1, 9)], np.uint64)
+_PRICE, _SIZE, _SIDE, _HASH = word_of("price"), word_of("size"), word_of("side"), word_of("hash")
+_BIDS, _ASKS, _MARKET, _ASSET_ID = (
+    word_of("bids"),
+    word_of("asks"),
+    word_of("market"),
+    word_of("asset_id"),
+)
+_BEST_BID, _BEST_ASK, _TIMESTAMP = word_of("best_bid"), word_of("best_ask"), word_of("timestamp")
+_TICK_SIZE, _EVENT_TYPE, _CHANGES = (
+    word_of("tick_size"),
+    word_of("event_type"),
+    word_of("price_changes"),
+)
+_BUY, _SELL = word_of("BUY"), word_of("SELL")
+_BOOK, _PRICE_CHANGE = word_of("book"), word_of("price_change")
 
 # Which keys of an object were seen; a second time is not plain.
 _SAW_ASSET, _SAW_TIME, _SAW_HASH, _SAW_BIDS, _SAW_ASKS = 1, 2, 4, 8, 16
@@ -82,74 +92,7 @@ _CHANGE_KEYS = (
 )
 _CHANGES_KEYS = _SAW_TIME | _SAW_CHANGES | _SAW_EVENT
 
-_Pair = types.UniTuple(int64, 2)
 _Rows = int64[:, ::1]
-
-
-@njit(uint64(Text, int64, int64), cache=True)
-def _name(text, i, end):  # type: ignore[no-untyped-def]
-    """Return the first eight characters of text[i:end] as a word, 0 at the very end of a text."""
-    if i + 8 > text.shape[0]:
-        return np.uint64(0)
-    word = word_at(text, i)
-    if end - i < 8:
-        word &= _BITS[end - i]
-    return word
-
-
-@njit(_Pair(Text, int64), cache=True)
-def _next_key(text, i):  # type: ignore[no-untyped-def]
-    """Return (first character, end) of the key whose quote is at or after i, or (-1, -1)."""
-    i = skip_space(text, i)
-    if i >= text.shape[0] or text[i] != _QUOTE:
-        return -1, -1
-    return i + 1, string_end(text, i + 1)
-
-
-@njit(int64(Text, int64), cache=True)
-def _value_at(text, i):  # type: ignore[no-untyped-def]
-    """Return where the value begins after a key's closing quote at i, or -1."""
-    n = text.shape[0]
-    i = skip_space(text, i + 1)
-    if i >= n or text[i] != _COLON:
-        return -1
-    i = skip_space(text, i + 1)
-    return i if i < n else -1
-
-
-@njit(_Pair(Text, int64), cache=True)
-def _string_at(text, i):  # type: ignore[no-untyped-def]
-    """Return (first character, end) of the string value at i, or (-1, -1)."""
-    if text[i] != _QUOTE:
-        return -1, -1
-    end = string_end(text, i + 1)
-    if end < 0:
-        return -1, -1
-    return i + 1, end
-
-
-@njit(_Pair(Text, int64, int64), cache=True)
-def _after_value(text, i, close):  # type: ignore[no-untyped-def]
-    """Return (index after the next comma or `close`, 1 if it was `close` else 0), or (-1, 0)."""
-    i = skip_space(text, i)
-    if i >= text.shape[0]:
-        return -1, 0
-    if text[i] == _COMMA:
-        return i + 1, 0
-    if text[i] == close:
-        return i + 1, 1
-    return -1, 0
-
-
-@njit(_Pair(Text, int64), cache=True)
-def _list_begin(text, i):  # type: ignore[no-untyped-def]
-    """Return (index after the bracket at i, 0), or (index after the list, 1) if it is empty."""
-    if text[i] != _OPEN_LIST:
-        return -1, 0
-    i = skip_space(text, i + 1)
-    if i < text.shape[0] and text[i] == _CLOSE_LIST:
-        return i + 1, 1
-    return i, 0
 
 
 @njit(types.UniTuple(int64, 3)(Text, int64), cache=True)
@@ -163,15 +106,10 @@ def _level(text, i):  # type: ignore[no-untyped-def]
     size = -1
     closed = 0
     while closed == 0:
-        first, end = _next_key(text, i)
-        if end < 0:
-            return -1, 0, 0
-        name = _name(text, first, end)
-        length = end - first
-        i = _value_at(text, end)
+        name, length, i = key_at(text, i)
         if i < 0:
             return -1, 0, 0
-        first, end = _string_at(text, i)
+        first, end = string_at(text, i)
         if end < 0:
             return -1, 0, 0
         value = micros_in(text, first, end)
@@ -183,7 +121,7 @@ def _level(text, i):  # type: ignore[no-untyped-def]
             size = value
         else:
             return -1, 0, 0
-        i, closed = _after_value(text, end + 1, _CLOSE)
+        i, closed = after_value(text, end + 1, _CLOSE)
         if i < 0:
             return -1, 0, 0
     if size < 0 or price <= 0 or price >= MICROS or price % PRICE_UNIT != 0:
@@ -197,7 +135,7 @@ def _book_side(text, i, side, begin, levels, best, out):  # type: ignore[no-unty
 
     Return (index after the list, levels, best, 0), or (-1, ...).
     """
-    i, closed = _list_begin(text, i)
+    i, closed = list_begin(text, i)
     if i < 0:
         return -1, levels, best, 0
     while closed == 0:
@@ -216,18 +154,18 @@ def _book_side(text, i, side, begin, levels, best, out):  # type: ignore[no-unty
         levels += 1
         if size > 0 and ((price > best) if side == _BID else (price < best)):
             best = price
-        i, closed = _after_value(text, i, _CLOSE_LIST)
+        i, closed = after_value(text, i, _CLOSE_LIST)
         if i < 0:
             return -1, levels, best, 0
     return i, levels, best, 0
 
 
-@njit(_Pair(Text, int64, int64, int64, int64[::1], _Rows, _Rows), cache=True)
+@njit(Pair(Text, int64, int64, int64, int64[::1], _Rows, _Rows), cache=True)
 def _changes(text, i, begin, stamp, slots, rows, out):  # type: ignore[no-untyped-def]
     """Put a price_changes list into rows `begin`... of out; return (index after it, next row)."""
     n_out = out.shape[0]
     m = begin
-    i, closed = _list_begin(text, i)
+    i, closed = list_begin(text, i)
     if i < 0:
         return -1, m
     while closed == 0:
@@ -245,15 +183,10 @@ def _changes(text, i, begin, stamp, slots, rows, out):  # type: ignore[no-untype
         prefix = np.uint64(0)
         ended = 0
         while ended == 0:
-            first, end = _next_key(text, i)
-            if end < 0:
-                return -1, m
-            name = _name(text, first, end)
-            length = end - first
-            i = _value_at(text, end)
+            name, length, i = key_at(text, i)
             if i < 0:
                 return -1, m
-            first, end = _string_at(text, i)
+            first, end = string_at(text, i)
             if end < 0:
                 return -1, m
             bit = 0
@@ -269,7 +202,7 @@ def _changes(text, i, begin, stamp, slots, rows, out):  # type: ignore[no-untype
                 value = size = micros_in(text, first, end)
             elif name == _SIDE and length == 4:
                 bit = _SAW_SIDE
-                which = _name(text, first, end)
+                which = name_word(text, first, end)
                 if which == _BUY and end - first == 3:
                     side = _BID
                 elif which == _SELL and end - first == 4:
@@ -288,7 +221,7 @@ def _changes(text, i, begin, stamp, slots, rows, out):  # type: ignore[no-untype
             if value < 0 or seen & bit:
                 return -1, m
             seen |= bit
-            i, ended = _after_value(text, end + 1, _CLOSE)
+            i, ended = after_value(text, end + 1, _CLOSE)
             if i < 0:
                 return -1, m
         if seen != _CHANGE_KEYS or price <= 0 or price >= MICROS or price % PRICE_UNIT != 0:
@@ -315,13 +248,13 @@ def _changes(text, i, begin, stamp, slots, rows, out):  # type: ignore[no-untype
         out[row, BODY_WORD + 2 * place + 1] = size
         out[row, CLAIM_WORD] = bid | ask << 32
         out[row, HASH_WORD] = int64(prefix)
-        i, closed = _after_value(text, i, _CLOSE_LIST)
+        i, closed = after_value(text, i, _CLOSE_LIST)
         if i < 0:
             return -1, m
     return i, m
 
 
-@njit(_Pair(Text, int64, int64, int64, int64[::1], _Rows, _Rows), cache=True)
+@njit(Pair(Text, int64, int64, int64, int64[::1], _Rows, _Rows), cache=True)
 def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-untyped-def]
     """Scan the event object at i into rows `begin`... of out; return (index after it, next row)."""
     i = skip_space(text, i)
@@ -342,12 +275,7 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
     m = begin
     closed = 0
     while closed == 0:
-        first, end = _next_key(text, i)
-        if end < 0:
-            return -1, begin
-        name = _name(text, first, end)
-        length = end - first
-        i = _value_at(text, end)
+        name, length, i = key_at(text, i)
         if i < 0:
             return -1, begin
         bit = 0
@@ -361,7 +289,7 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
             bit = _SAW_CHANGES
             i, m = _changes(text, i, begin, stamp, slots, rows, out)
         else:
-            first, end = _string_at(text, i)
+            first, end = string_at(text, i)
             if end < 0:
                 return -1, begin
             i = end + 1
@@ -385,7 +313,7 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
                     return -1, begin
             elif name == _EVENT_TYPE and length == 10:
                 bit = _SAW_EVENT
-                kind = _name(text, first, end)
+                kind = name_word(text, first, end)
                 if kind == _BOOK and end - first == 4:
                     is_book = True
                 elif kind != _PRICE_CHANGE or end - first != 12:
@@ -397,7 +325,7 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
         if i < 0 or seen & bit:
             return -1, begin
         seen |= bit
-        i, closed = _after_value(text, i, _CLOSE)
+        i, closed = after_value(text, i, _CLOSE)
         if i < 0:
             return -1, begin
     venue_ns = venue_ms * 1_000_000
@@ -448,12 +376,12 @@ def scan(text, local_ns, slots, rows, out):  # type: ignore[no-untyped-def]
         return NOT_PLAIN
     m = 0
     if text[i] == _OPEN_LIST:
-        i, closed = _list_begin(text, i)
+        i, closed = list_begin(text, i)
         while closed == 0:
             i, m = _object(text, i, m, local_ns, slots, rows, out)
             if i < 0:
                 return NOT_PLAIN
-            i, closed = _after_value(text, i, _CLOSE_LIST)
+            i, closed = after_value(text, i, _CLOSE_LIST)
             if i < 0:
                 return NOT_PLAIN
     else:

@@ -60,20 +60,23 @@ class Orders:
         self._told: OrderedDict[bytes, Told] = OrderedDict()
         self._entries_max = entries_max
 
-    def is_news(self, order_hash: bytes, status: OrderStatus, matched: int) -> bool:
-        """Return whether a state moves an order forward, and remember it if so."""
+    def news(self, order_hash: bytes, status: OrderStatus, matched: int | None) -> Told | None:
+        """Return the state an order has moved forward to, remembered; None if it has not moved.
+
+        matched: None where the venue does not say, and then it is what it was.
+        """
         told = self._told.get(order_hash)
+        if matched is None:
+            matched = told.matched if told is not None else 0
         state = Told(status, matched)
         if told is not None:
             behind = matched < told.matched or (told.is_ended and not state.is_ended)
-            if behind or state == told:
-                return False
-            if told.is_ended and matched == told.matched:
-                return False
+            if behind or state == told or (told.is_ended and matched == told.matched):
+                return None
         self._told[order_hash] = state
         self._told.move_to_end(order_hash)
         _forget(self._told, self._entries_max)
-        return True
+        return state
 
     def live(self) -> list[bytes]:
         """Return the orders last told as not ended."""

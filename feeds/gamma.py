@@ -116,11 +116,14 @@ class GammaFeed:
         for slug in self._slugs:
             if not self._is_settled(slug):
                 self._accept(await _by_slug(rest, slug))
+        listed = {*self._slugs}
         for series_id in self._series_ids:
-            self._accept(await _by_series(rest, series_id))
+            found = await _by_series(rest, series_id)
+            listed |= {str(raw.get("slug")) for raw in found}
+            self._accept(found)
         # A series lists open markets only: those that have left the list are asked for by name.
-        for slug in sorted({each.market.slug for each in self._instruments} - {*self._slugs}):
-            if self._series_ids and not self._is_settled(slug):
+        for slug in sorted({each.market.slug for each in self._instruments} - listed):
+            if not self._is_settled(slug):
                 self._accept(await _by_slug(rest, slug))
         self._context.count("gamma_polls")
 

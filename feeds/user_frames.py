@@ -148,12 +148,13 @@ class UserDecoder:
             news.rows.append(words(records))
 
     def _order_state(self, value: OrderValue) -> np.ndarray | None:
-        if not self._orders.is_news(value.order_hash, value.status, value.matched):
+        told = self._orders.news(value.order_hash, value.status, value.matched)
+        if told is None:
             return None
         record = new(Kind.ORDER_STATE)
         record["order_hash"] = np.void(value.order_hash)
-        record["price"], record["size"], record["matched"] = value.price, value.size, value.matched
-        record["status"], record["side"] = value.status, value.side
+        record["price"], record["size"], record["matched"] = value.price, value.size, told.matched
+        record["status"], record["side"] = told.status, value.side
         return record
 
     def _fill(self, value: FillValue) -> np.ndarray | None:

@@ -90,7 +90,7 @@ class TradeObject(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class OrderValue:
-    """What an order object says, in micros."""
+    """What an order object says, in micros. matched: None where it is left empty."""
 
     order_hash: bytes
     token_id: str
@@ -98,7 +98,7 @@ class OrderValue:
     side: Side
     price: int
     size: int
-    matched: int
+    matched: int | None
     venue_ns: int
 
 
@@ -174,7 +174,7 @@ def order_value(order: OrderObject) -> OrderValue:
         side=side_of(order.side),
         price=_price(order.price),
         size=micros_floor(order.original_size),
-        matched=micros_floor(order.size_matched or "0"),
+        matched=micros_floor(order.size_matched) if order.size_matched else None,
         venue_ns=venue_ns_lenient(order.timestamp),
     )
 
