@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -48,7 +49,7 @@ def restrict_files() -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process has this id (a zombie still does)."""
+    """Return whether a process of this id runs; one that ended and was not reaped does not."""
     if pid <= 0:
         return False
     try:
@@ -57,4 +58,9 @@ def is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        # "pid (command) state …": the command may hold anything, the state follows the last ")".
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state not in (b"Z", b"X")

@@ -12,17 +12,19 @@ import fcntl
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 
 from engine.bus.counters import CounterFile
 from engine.bus.shm import BusError
 from engine.host import proc
-from engine.host.errors import HostError, RefuseError
+from engine.host.errors import RefuseError
 from engine.host.runfile import RunFile
 
 ROOT_VARIABLE = "HALFTICK_RUNTIME_DIR"
 LOCK_FILE = "lock"
 CONTROL_SOCKET = "control.sock"
+LOCK_S_MAX = 0.5  # how long somebody may be looking at a lock without holding it
 SOCKET_PATH_BYTES_MAX = 107  # sockaddr_un.sun_path
 
 
@@ -87,7 +89,6 @@ class RunDirectory:
                 f"bytes={socket_bytes}, bytes_max={SOCKET_PATH_BYTES_MAX}"
             )
         _private_directory(path.parent)
-        _private_directory(path)
         lock = _lock(path)
         leftovers = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
         for entry in leftovers:
@@ -109,23 +110,29 @@ class RunDirectory:
 
 def _lock(path: Path) -> int:
     """Return the descriptor of the lock file, locked; it is not inherited by children."""
-    for _ in range(100):
-        lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    deadline_s = time.monotonic() + LOCK_S_MAX
+    while True:
+        _private_directory(path)
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if _is_locked_in_place(lock, path):
+                return lock
             os.close(lock)
+        # Somebody who only looks (`is_held`) or cleans up after a dead run holds it but briefly.
+        if time.monotonic() >= deadline_s:
             raise RefuseError(
                 f"already running: run={path.name}, pid={lock_holder(path)}; "
                 f"stop it first: halftick stop --name {path.name}"
-            ) from None
-        # Somebody may have removed the directory between our open and our lock.
-        with contextlib.suppress(FileNotFoundError):
-            if os.fstat(lock).st_ino == (path / LOCK_FILE).stat().st_ino:
-                return lock
-        os.close(lock)
-        _private_directory(path)
-    raise HostError(f"runtime directory keeps vanishing: directory={path}")
+            )
+        time.sleep(0.01)
+
+
+def _is_locked_in_place(lock: int, path: Path) -> bool:
+    """Lock if nobody has; return whether that worked and the file was not removed meanwhile."""
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(lock).st_ino == (path / LOCK_FILE).stat().st_ino
+    return False
 
 
 def lock_holder(path: Path) -> int:
@@ -156,14 +163,17 @@ def leave_if_orphaned(runtime: RunFile, process: str) -> None:
 
     Does nothing while the supervisor lives: it removes the directory itself.
     """
-    if runtime.supervisor_pid == 0 or os.getppid() == runtime.supervisor_pid:
+    supervisor = runtime.supervisor_pid
+    # The parent's main thread dies first; for a moment its other threads keep the id and the lock.
+    if supervisor == 0 or (os.getppid() == supervisor and proc.is_alive(supervisor)):
         return
     directory = runtime.runtime_dir
     runtime.counters(process).unlink(missing_ok=True)
     if any(_is_in_use(path) for path in directory.glob("*.counters")):
         return
-    with contextlib.suppress(RefuseError, OSError):
-        RunDirectory.acquire(directory).remove()
+    if directory.exists():
+        with contextlib.suppress(RefuseError, OSError):
+            RunDirectory.acquire(directory).remove()
 
 
 def _is_in_use(path: Path) -> bool:
