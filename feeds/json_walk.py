@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, njit, types, uint64
 
-from feeds.text import Text, skip_space, string_end, word_at
+from feeds.text import Text, skip_space, string_end, tail_word, word_at
 
 Pair = types.UniTuple(int64, 2)
 
@@ -24,13 +24,11 @@ def word_of(name: str) -> np.uint64:
 
 @njit(uint64(Text, int64, int64), cache=True)
 def name_word(text, i, end):  # type: ignore[no-untyped-def]
-    """Return the first eight characters of text[i:end] as a word, 0 at the very end of a text."""
-    if i + 8 > text.shape[0]:
-        return np.uint64(0)
-    word = word_at(text, i)
-    if end - i < 8:
-        word &= _LOW_BYTES[end - i]
-    return word
+    """Return the first eight characters of text[i:end] as a word."""
+    if i + 8 <= text.shape[0]:
+        word = word_at(text, i)
+        return word & _LOW_BYTES[end - i] if end - i < 8 else word
+    return tail_word(text, i, end - i)
 
 
 @njit(types.Tuple((uint64, int64, int64))(Text, int64), cache=True)

@@ -33,6 +33,15 @@ def word_at(text, i):  # type: ignore[no-untyped-def]
     return word
 
 
+@njit(uint64(Text, int64, int64), cache=True)
+def tail_word(text, i, length):  # type: ignore[no-untyped-def]
+    """Return the `length` (0 to 8) bytes from i on as a word, the rest of it zero."""
+    word = np.uint64(0)
+    for k in range(length):
+        word |= np.uint64(text[i + k]) << np.uint64(8 * k)
+    return word
+
+
 @njit(int64(Text, int64), cache=True)
 def skip_space(text, i):  # type: ignore[no-untyped-def]
     """Return the index of the first byte from i on that is no JSON white space; n if none."""

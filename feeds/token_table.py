@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, njit, uint64
 
-from feeds.text import Text, word_at
+from feeds.text import Text, tail_word, word_at
 
 LENGTH, TICK, OPEN_ROW, OPENED_BY, TOKEN_TEXT, FILLED, BOOKS = 0, 1, 2, 3, 4, 14, 15
 OBJECTS = 3
@@ -26,15 +26,6 @@ TOKEN_DIGITS_MAX = 78  # of 2**256 - 1
 
 _MIX_A = np.uint64(0x9E3779B97F4A7C15)
 _MIX_B = np.uint64(0xC2B2AE3D27D4EB4F)
-
-
-@njit(uint64(Text, int64, int64), cache=True)
-def tail_word(text, i, length):  # type: ignore[no-untyped-def]
-    """Return the `length` (0 to 8) bytes from i on as a word, the rest of it zero."""
-    word = np.uint64(0)
-    for k in range(length):
-        word |= np.uint64(text[i + k]) << np.uint64(8 * k)
-    return word
 
 
 @njit(int64(Text, int64, int64, int64), cache=True)

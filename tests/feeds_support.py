@@ -151,6 +151,8 @@ def said_by(rows: np.ndarray) -> dict[int, list[tuple[Any, ...]]]:
         if flags & Flag.LAST:
             assert flags & Flag.TOUCH
             claim = int(record["best_bid"]), int(record["best_ask"])
+            if is_book:  # a book may list its asks first: the order of the sides says nothing
+                levels.sort(key=lambda level: level[0])
             entry = (is_book, levels, *claim, int(record["venue_ns"]))
             said.setdefault(index, []).append(entry)
             del pending[index]
