@@ -39,6 +39,7 @@ COUNTERS = (
     "exposure_micros",
     "instruments",
     "instruments_refused",
+    "markets_open",
     "venue_ns",
 )
 

@@ -238,6 +238,7 @@ class Engine:
             "cash_flow_micros": world.cash.flow,
             "exposure_micros": world.total_exposure(),
             "instruments": 2 * len(world.instruments.markets),
+            "markets_open": sum(m.payout_up < 0 for m in world.instruments.markets),
             "instruments_refused": world.instruments.refused,
             "venue_ns": int(tops[:, VENUE_NS].max()),
         }

@@ -69,6 +69,7 @@ class Venue:
         self.listings[market.condition_id] = listing
         for outcome, token in enumerate(market.tokens):
             self._by_token[token] = (listing, outcome)
+            listing.pool.books[outcome].time_ms = self.schedule.now_ms  # an empty book has a time
         self.schedule.at(market.end_ms, Phase.EXPIRE, lambda: self._end_window(listing))
         return listing
 

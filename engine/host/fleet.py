@@ -80,6 +80,8 @@ class Fleet:
     def join_exchange(self, ready: dict[str, Any], *, serves_market_data: bool) -> None:
         """Make the exchange of this ready line the venue, and its first account ours if none is.
 
+        One that serves the market data also says which markets there are.
+
         HostError when the line lacks an address.
         """
         try:
@@ -92,6 +94,9 @@ class Fleet:
             raise HostError(f"ready line of the exchange is not complete: lacks {error}") from None
         settings = self.settings.to_json()
         settings["venue"] |= urls
+        if serves_market_data and "markets" in ready:
+            slugs = [market["slug"] for market in ready["markets"]]
+            settings["markets"] = {"slugs": slugs, "series_ids": []}
         self.settings = Settings.from_json(settings)
 
     def lay_out(self) -> None:
