@@ -102,7 +102,8 @@ class Cancels:
         self._all_is_in_flight = True
         self._all_due_ns = 0
         self.all_sent += 1
-        self._rail.cancel_all(self._on_all_answer)
+        resting = tuple(self._orders.in_state(OrderState.LIVE))
+        self._rail.cancel_all(partial(self._on_all_answer, resting))
 
     def _on_answer(self, order: SentOrder, answer: Answer) -> None:
         order.cancel_is_in_flight = False
@@ -118,7 +119,8 @@ class Cancels:
         else:
             self.repeat(order)
 
-    def _on_all_answer(self, answer: Answer) -> None:
+    def _on_all_answer(self, resting: tuple[SentOrder, ...], answer: Answer) -> None:
+        """resting: the orders that were live when everything was to be cancelled."""
         self._all_is_in_flight = False
         verdict = classify_cancel(answer)
         for digits in verdict.canceled:
@@ -131,6 +133,11 @@ class Cancels:
                 self._look_ups.begin(order)
         if not verdict.is_final:
             self._all_due_ns = self._now_ns() + RETRY_NS
+            return
+        for order in resting:
+            # In neither list: filled earlier, which the core knows from its fills.
+            if order.state is OrderState.LIVE and order.order_hash.hex() not in verdict.refused:
+                self._orders.move(order, OrderState.ENDED)
 
 
 def _is_held(why: str) -> bool:

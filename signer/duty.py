@@ -123,7 +123,7 @@ class SignerDuty:
         """Cancel what may be live; return whether every order has its evidence."""
         if not self._is_draining:
             self._is_draining = True
-            if self._has_open_orders():
+            if self._orders.open_count:
                 self._cancels.cancel_all()
         unseen = next(self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN), None)
         return (
@@ -259,7 +259,7 @@ class SignerDuty:
 
     def _on_core_silent(self) -> None:
         self._counters.add(tally.CORE_SILENT)
-        if self._has_open_orders():
+        if self._orders.open_count:
             self._cancels.cancel_all()
 
     def _on_rail_change(self) -> None:
@@ -267,10 +267,6 @@ class SignerDuty:
         connection = Connection.CONNECTED if self._was_connected else Connection.DISCONNECTED
         self._report.rail_status(connection, self._rail.connects, self._rail.errors)
         self._count()
-
-    def _has_open_orders(self) -> bool:
-        states = (OrderState.IN_FLIGHT, OrderState.UNKNOWN, OrderState.LIVE)
-        return next(self._orders.in_state(*states), None) is not None
 
     def _time_signing(self, signing_ns: int) -> None:
         self._counters.set(tally.SIGN_NS_LAST, signing_ns)
@@ -280,6 +276,7 @@ class SignerDuty:
     def _count(self) -> None:
         """Show the numbers that others keep."""
         show = self._counters.set
+        show(tally.ORDERS_OPEN, self._orders.open_count)
         show(tally.CANCELS_SENT, self._cancels.sent)
         show(tally.CANCEL_ALLS, self._cancels.all_sent)
         show(tally.CONNECTS, self._rail.connects)

@@ -83,9 +83,10 @@ class SentOrder:
 class Orders:
     """All of them, by id and by hash; bounded, the oldest that have ended go first."""
 
-    __slots__ = ("_by_hash", "_by_id")
+    __slots__ = ("_by_hash", "_by_id", "open_count")
 
     def __init__(self) -> None:
+        self.open_count = 0  # orders that have not ended
         self._by_id: dict[int, SentOrder] = {}
         self._by_hash: dict[str, SentOrder] = {}
 
@@ -95,6 +96,12 @@ class Orders:
             self._evict()
         self._by_id[order.order_id] = order
         self._by_hash[order.order_hash.hex()] = order
+        self.open_count += order.state is not OrderState.ENDED
+
+    def move(self, order: SentOrder, state: OrderState) -> None:
+        """Change an order's state."""
+        self.open_count += (order.state is OrderState.ENDED) - (state is OrderState.ENDED)
+        order.state = state
 
     def get(self, order_id: int) -> SentOrder | None:
         """Return the order with this id. Hot path."""
@@ -115,3 +122,4 @@ class Orders:
         for order in ended or list(self.in_state(OrderState.LIVE))[:count]:
             del self._by_id[order.order_id]
             del self._by_hash[order.order_hash.hex()]
+            self.open_count -= order.state is not OrderState.ENDED

@@ -26,7 +26,16 @@ from signer.responses import Fate, Verdict, classify_order
 class Outcomes:
     """The only writer of an order's state."""
 
-    __slots__ = ("_counters", "_log", "_now_ns", "_report", "_run_id", "cancels", "look_ups")
+    __slots__ = (
+        "_counters",
+        "_log",
+        "_now_ns",
+        "_orders",
+        "_report",
+        "_run_id",
+        "cancels",
+        "look_ups",
+    )
 
     def __init__(
         self,
@@ -41,6 +50,7 @@ class Outcomes:
         lifetime_ns: int,
     ) -> None:
         """lifetime_ns: how long a request we gave up may still arrive at the venue."""
+        self._orders = orders
         self._log = log
         self._report = report
         self._counters = counters
@@ -88,7 +98,7 @@ class Outcomes:
                 self._finish(order, verdict.matched, Reason.FILLED)
 
     def _accept(self, order: SentOrder, status: int, making: int, taking: int) -> None:
-        order.state = OrderState.LIVE
+        self._orders.move(order, OrderState.LIVE)
         self.record(EntryKind.ACKED, order)
         self._counters.add(tally.ACKS)
         self._report.ack(
@@ -96,7 +106,7 @@ class Outcomes:
         )
         if order.is_at_once:
             if status == OrderStatus.MATCHED:
-                order.state = OrderState.ENDED
+                self._orders.move(order, OrderState.ENDED)
             else:
                 self.look_ups.begin(order)
         elif order.cancel_is_wanted and status != OrderStatus.MATCHED:
@@ -104,7 +114,7 @@ class Outcomes:
 
     def reject(self, order: SentOrder, reason: int, http_status: int) -> None:
         """End an order that certainly is not live."""
-        order.state = OrderState.ENDED
+        self._orders.move(order, OrderState.ENDED)
         self.record(EntryKind.REJECTED, order, reason=reason, http_status=http_status)
         self._counters.add(tally.REJECTS)
         self._report.refusal(
@@ -119,7 +129,7 @@ class Outcomes:
 
     def doubt(self, order: SentOrder, reason: int, http_status: int) -> None:
         """Call an order UNKNOWN and look it up until there is evidence."""
-        order.state = OrderState.UNKNOWN
+        self._orders.move(order, OrderState.UNKNOWN)
         self.record(EntryKind.UNKNOWN, order, reason=reason, http_status=http_status)
         self._counters.add(tally.UNKNOWNS)
         self._report.refusal(
@@ -134,7 +144,7 @@ class Outcomes:
         self.look_ups.begin(order)
 
     def _finish(self, order: SentOrder, matched: int, reason: int) -> None:
-        order.state = OrderState.ENDED
+        self._orders.move(order, OrderState.ENDED)
         self.record(EntryKind.DONE, order, reason=reason, matched=matched)
         self._counters.add(tally.DONES)
         self._report.done(order.instrument, order.trace, order.order_id, matched, reason)

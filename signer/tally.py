@@ -7,6 +7,7 @@ from engine.host.duty import PROCESS_COUNTERS
 NAMES = (
     "orders_signed",
     "orders_sent",
+    "orders_open",
     "acks",
     "rejects",
     "unknowns",
@@ -28,6 +29,7 @@ NAMES = (
 (
     ORDERS_SIGNED,
     ORDERS_SENT,
+    ORDERS_OPEN,
     ACKS,
     REJECTS,
     UNKNOWNS,
