@@ -117,6 +117,7 @@ def _closed_batches(
     opens, closes = _marks(rows)
     # A batch whose closing record is damaged ends where the next one opens.
     limits = np.append(opens[1:], len(rows)).tolist()
+    gaps_here = _has_gap(rows)
     done = 0
     for opened, limit in zip(opens.tolist(), limits, strict=True):
         at = int(np.searchsorted(closes, opened))
@@ -130,7 +131,9 @@ def _closed_batches(
         verdict.unfinished += not is_whole
         inside = rows[opened + 1 : end]
         # A gap inside leaves a batch that never was: there is nothing to compare it with.
-        is_torn = sequences[end - 1] - sequences[opened] != len(inside) or _has_gap(inside)
+        is_torn = sequences[end - 1] - sequences[opened] != len(inside) or (
+            gaps_here and _has_gap(inside)
+        )
         if is_torn or not 0 <= n <= len(inside):
             verdict.unfinished += is_whole
             continue
