@@ -53,6 +53,7 @@ class Fleet:
         self.clock = Clock.anchored()
         self.children: dict[str, Child] = {}
         self.state_dir = Path(settings.run.directory).absolute()
+        self.run_id = self.clock.now_ns()
         self._installation = plan.installation()
         self._directory: rundir.RunDirectory | None = None
         self._control: QueueWriter | None = None
@@ -98,11 +99,18 @@ class Fleet:
             slugs = [market["slug"] for market in ready["markets"]]
             settings["markets"] = {"slugs": slugs, "series_ids": []}
         self.settings = Settings.from_json(settings)
+        self._write_run_file()
 
     def lay_out(self) -> None:
         """Make the run file and the rings; from here on `tell_core` works."""
+        run = self._write_run_file()
+        for ring in plan.rings_of(self.settings):
+            create_ring(run.ring(ring.name), ring.discipline, ring.capacity, run.run_id)
+        self._control = QueueWriter(run.ring("control"), run.run_id)
+
+    def _write_run_file(self) -> RunFile:
         run = RunFile(
-            run_id=self.clock.now_ns(),
+            run_id=self.run_id,
             clock_offset_ns=self.clock.offset_ns,
             settings=self.settings.to_json(),
             state_dir=str(self.state_dir),
@@ -110,9 +118,7 @@ class Fleet:
             runtime_dir=self.runtime_dir,
         )
         run.save()
-        for ring in plan.rings_of(self.settings):
-            create_ring(run.ring(ring.name), ring.discipline, ring.capacity, run.run_id)
-        self._control = QueueWriter(run.ring("control"), run.run_id)
+        return run
 
     def parts(self) -> list[Part]:
         """Return the processes of this run in start order, the exchange not among them."""

@@ -228,36 +228,44 @@ def run_duties(
         errors_are_fatal=errors_are_fatal,
         drain_s_max=drain_s_max,
     )
-    proc.forbid_core_dumps()
-    proc.restrict_files()
-    counters.set(PID, os.getpid())
-    log.event("starting", pid=os.getpid(), wait=idle.wait.value)
-    if not proc.die_with_parent(runtime.supervisor_pid):
-        duty_loop.request_stop()
-    exit_code = Exit.DIRTY
-    try:
-        with _stop_signals(duty_loop.request_stop):
-            if uses_loop:
-                uvloop.run(duty_loop.run_in_loop())
-            else:
-                duty_loop.run()
-        exit_code = Exit.CLEAN if duty_loop.is_clean else Exit.DIRTY
-    except (HostError, BusError) as error:
-        _complain(process, error)
-        log.event("failed", reason=str(error))
-        exit_code = error.exit_code if isinstance(error, HostError) else Exit.DIRTY
-    except Exception as error:  # noqa: BLE001  start() failed: one line here, the trace in the file
-        errors.record("start", error)
-        errors.write()
-        _complain(process, error)
-        log.event("failed", reason=f"{type(error).__name__}: {error}")
-    finally:
+    # The parent-death signal comes once for each thread of the parent: catch it to the very end.
+    with _stop_signals(duty_loop.request_stop):
+        proc.forbid_core_dumps()
+        proc.restrict_files()
+        counters.set(PID, os.getpid())
+        log.event("starting", pid=os.getpid(), wait=idle.wait.value)
+        if not proc.die_with_parent(runtime.supervisor_pid):
+            duty_loop.request_stop()
+        exit_code = _live(process, duty_loop, log, errors, uses_loop=uses_loop)
         counters.set(STATE, State.STOPPED)
         log.event("stopped", exit_code=int(exit_code), errors=counters.get(ERRORS))
         counters.close()
         log.close()
         rundir.leave_if_orphaned(runtime, process)
     return int(exit_code)
+
+
+def _live(
+    process: str, duty_loop: DutyLoop, log: Log, errors: ErrorLog, *, uses_loop: bool
+) -> Exit:
+    """Run the loop to its end; return how it went, having said in one line why it could not."""
+    try:
+        if uses_loop:
+            uvloop.run(duty_loop.run_in_loop())
+        else:
+            duty_loop.run()
+    except (HostError, BusError) as error:
+        log.event("failed", reason=str(error))
+        _complain(process, str(error))
+        return error.exit_code if isinstance(error, HostError) else Exit.DIRTY
+    except Exception as error:  # noqa: BLE001  start() failed: one line here, the trace in the file
+        errors.record("start", error)
+        errors.write()
+        reason = f"{type(error).__name__}: {error}"
+        log.event("failed", reason=reason)
+        _complain(process, reason)
+        return Exit.DIRTY
+    return Exit.CLEAN if duty_loop.is_clean else Exit.DIRTY
 
 
 @contextlib.contextmanager
@@ -275,11 +283,6 @@ def _stop_signals(request_stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _complain(process: str, error: BaseException) -> None:
-    """Say in one line why the process could not start; the supervisor keeps it in a file."""
-    text = (
-        str(error)
-        if isinstance(error, (HostError, BusError))
-        else f"{type(error).__name__}: {error}"
-    )
-    print(f"halftick {process}: {text}", file=sys.stderr, flush=True)
+def _complain(process: str, reason: str) -> None:
+    """Say on stderr why the process could not run; the supervisor keeps that in a file."""
+    print(f"halftick {process}: {reason}", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from engine.host.duty import State
 from engine.host.errors import Exit
 from engine.host.fleet import Fleet
 from engine.host.plan import Role
@@ -56,8 +57,8 @@ def _cancel_orders(
 ) -> bool:
     """Have every order cancelled; return whether the core says that none is open."""
     core, signer = fleet.one(Role.CORE), fleet.one(Role.SIGNER)
-    if core is None or not core.counters().get("rounds"):
-        return True  # it never worked: nothing was ever sent
+    if core is None or core.counters().get("state", State.STARTING) == State.STARTING:
+        return True  # it was never ready: nothing was ever sent
     if core.is_ready and fleet.tell_core(Reason.HALT_STOPPING, is_engaged=True):
         deadline_s = time.monotonic() + fleet.settings.host.stop_ms_max / 1_000
         is_signing = signer is None or signer.is_alive

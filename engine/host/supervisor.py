@@ -195,11 +195,11 @@ class Supervisor:
         if fleet.claim():
             self._note("run", "leftovers", f"removed a dead run's: {fleet.runtime_dir}")
         self._control = ControlServer(fleet.runtime_dir / rundir.CONTROL_SOCKET)
-        if self._exchange is not None:
+        fleet.lay_out()
+        if self._exchange is not None:  # a mirror reads the rings, so it comes after them
             self._start_exchange(self._exchange)
         if self.is_stop_requested:
             return
-        fleet.lay_out()
         halt = self._latch.read()
         if halt is not None:
             fleet.tell_core(halt.code, is_engaged=True)

@@ -200,11 +200,11 @@ class Host(Section):
 
 
 class Exchange(Section):
-    """The local venue of paper mode."""
+    """The local venue of paper mode. seed: its keys and ids follow from it, empty = random."""
 
     balance_usd: PositiveAmount = Decimal(1_000)
     taker_delay_ms: Count = 150
-    seed: Count = 0
+    seed: str = Field(default="", max_length=64)
 
 
 class Process(Section):
