@@ -53,6 +53,11 @@ def book_frame(listing: Listing, outcome: int) -> str:
     )
 
 
+def dump_frame(books: list[str]) -> str:
+    """Return the answer to a subscription: all its books in one array, and a newline."""
+    return f"[{','.join(books)}]\n"
+
+
 def price_change_frame(
     listing: Listing, changes: list[tuple[int, list[Change]]], now_ms: int
 ) -> str:

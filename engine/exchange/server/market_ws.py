@@ -135,8 +135,8 @@ class MarketStream:
             subscriber.tokens.add(token)
             self._by_token.setdefault(token, {})[subscriber] = None
         if frame.get("initial_dump", True) is not False:
-            books = ",".join([frames.book_frame(*found) for _, found in known])
-            subscriber.outbox.put(f"[{books}]".encode())
+            books = [frames.book_frame(*found) for _, found in known]
+            subscriber.outbox.put(frames.dump_frame(books).encode())
 
     def _send_touches(self, listing: Listing, audience: dict[Subscriber, None]) -> None:
         custom = dict.fromkeys(s for s in audience if s.custom)
