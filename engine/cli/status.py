@@ -1,0 +1,67 @@
+"""`halftick status`: a run as its files show it; works also when its supervisor is stuck."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.cli.runs import JsonOption, NameOption, chosen_run
+from engine.host.errors import Exit
+from engine.host.reach import unreachable_urls
+from engine.host.status import RunStatus, read_status
+
+
+def status(name: NameOption = "", as_json: JsonOption = False) -> None:
+    """Show a run's processes, its halt and whether the venue is reached.
+
+    Exit code 0 when every process is ready and nothing is halted, else 1.
+    """
+    found = read_status(chosen_run(name))
+    unreachable = unreachable_urls(found)
+    if as_json:
+        print(msgspec.json.encode(status_json(found, unreachable)).decode())
+    else:
+        _print(found, unreachable, Console(highlight=False, soft_wrap=True))
+    raise typer.Exit(Exit.CLEAN if found.is_healthy and not unreachable else Exit.DIRTY)
+
+
+def status_json(found: RunStatus, unreachable: list[str]) -> dict[str, Any]:
+    """Return the status as JSON values."""
+    healthy = found.is_healthy and not unreachable
+    return {**msgspec.to_builtins(found), "healthy": healthy, "unreachable": unreachable}
+
+
+def _print(found: RunStatus, unreachable: list[str], console: Console) -> None:
+    who = (
+        f"pid {found.supervisor_pid}" if found.supervisor_pid else "[red]its supervisor is dead[/]"
+    )
+    console.print(f"[bold]{found.name}[/]  {found.mode}, {found.profile}, {who}")
+    console.print(f"state      {found.state_dir}")
+    console.print(f"venue      {found.venue.get('rest_url', '-')}")
+    for url in unreachable:
+        console.print(f"[bold red]unreachable[/] {url}")
+    if found.halt is not None:
+        halt = found.halt
+        console.print(f"[bold red]HALTED[/]     {halt.reason} since {halt.at}: {halt.detail}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("process")
+    for title in ("pid", "state", "beat ms", "rounds", "work", "errors", "longest round us"):
+        table.add_column(title, justify="right")
+    for process in found.processes:
+        style = "" if process.state == "READY" else "red"
+        table.add_row(
+            process.name,
+            str(process.pid),
+            process.state,
+            str(process.heartbeat_ms),
+            f"{process.rounds:,}",
+            f"{process.work:,}",
+            f"{process.errors:,}",
+            f"{process.round_us_max:,}",
+            style=style,
+        )
+    console.print(table)
