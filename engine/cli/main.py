@@ -45,24 +45,20 @@ COMMANDS = {
     "demo": Command(RUN, "demo:demo", "Trade recorded real markets, watch it, get a report."),
     "run": Command(RUN, "run:run", "Run the daemon of a configuration until it is stopped."),
     "exchange": Command(
-        RUN, "exchange:exchange", "Run a local exchange that speaks the venue's protocol."
+        RUN, "exchange:exchange", "Run a local exchange with the venue's protocol."
     ),
-    "status": Command(
-        OPERATE, "status:status", "Show a run: processes, halt, reachability. Asks nobody."
-    ),
+    "status": Command(OPERATE, "status:status", "Show a run: processes, halt, reachability."),
     "rings": Command(OPERATE, "rings:rings", "Show how full a run's rings are."),
     "halt": Command(OPERATE, "halt:halt", "Cancel everything and send no order until a resume."),
     "resume": Command(OPERATE, "halt:resume", "Clear a halt, with a reason."),
     "stop": Command(OPERATE, "stop:stop", "Stop a run in order."),
     "config": Command(OPERATE, "config:config_app", "Check or show a configuration."),
     "replay": Command(
-        LOOK_BACK, "replay:replay", "Prove a tape: a fresh core must say every byte again."
+        LOOK_BACK, "replay:replay", "Prove a tape: a fresh core says every byte again."
     ),
     "tape": Command(LOOK_BACK, "tape:tape_app", "Look into a tape, verify it, print it."),
     "report": Command(LOOK_BACK, "report:report", "Make the report of a run from its tape."),
-    "orderlog": Command(
-        LOOK_BACK, "orderlog:orderlog_app", "Look into the signer's order log, verify it."
-    ),
+    "orderlog": Command(LOOK_BACK, "orderlog:orderlog_app", "Look into an order log, verify it."),
     "wire": Command(LOOK_BACK, "wire:wire_app", "Export the record layout as JSON, C or Rust."),
 }
 

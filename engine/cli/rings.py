@@ -18,9 +18,7 @@ def rings(name: NameOption = "", as_json: JsonOption = False) -> None:
     """
     found = read_rings(chosen_run(name))
     if as_json:
-        print(
-            msgspec.json.encode({"rings": [msgspec.to_builtins(ring) for ring in found]}).decode()
-        )
+        print(msgspec.json.encode({"rings": found}).decode())
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("ring")

@@ -9,7 +9,7 @@ import typer
 
 from engine.bus.control import Request, ask
 from engine.host import rundir
-from engine.host.errors import HostError, RefuseError
+from engine.host.errors import HostError
 
 NameOption = Annotated[
     str, typer.Option("--name", "-n", help="Which run; may be left out if there is just one.")
@@ -24,17 +24,17 @@ ANSWER_MS_MAX = 5_000
 def chosen_run(name: str) -> Path:
     """Return the runtime directory of the run called `name`, or of the only one.
 
-    RefuseError when there is none, or several and no name.
+    HostError when there is none, or several and no name.
     """
     names = rundir.run_names()
     if not name:
         if len(names) == 1:
             return rundir.runtime_dir(names[0])
         if names:
-            raise RefuseError(f"several runs, say which with --name: {', '.join(names)}")
+            raise HostError(f"several runs, say which with --name: {', '.join(names)}")
     if name not in names:
         known = ", ".join(names) or "none"
-        raise RefuseError(f"no such run: name={name or '-'}, running={known}")
+        raise HostError(f"no such run: name={name or '-'}, running={known}")
     return rundir.runtime_dir(name)
 
 
