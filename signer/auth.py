@@ -10,8 +10,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 
-from engine.host.secrets import ApiCredentials as ApiCredentials
 from signer.ecdsa import SigningKey
 from signer.ecdsa import recover_address as recover_address  # the verifier's other half
 from signer.eip712 import Domain, address_word, hash_struct, hash_text, typed_digest, uint_word
@@ -22,6 +22,15 @@ CLOB_AUTH_TYPE_HASH = hash_text(
     "ClobAuth(address address,string timestamp,uint256 nonce,string message)"
 )
 _BLOCK_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCredentials:
+    """An L2 key set. Only the public part shows in a repr."""
+
+    key: str
+    secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
 
 
 def clob_auth_struct_hash(address: str, timestamp_s: int, nonce: int) -> bytes:

@@ -20,7 +20,7 @@ from engine.host.secrets import Account
 from engine.wire.codes import Connection, Kind, Reason, Tif
 from engine.wire.records import RECORD_WORDS
 from signer import tally
-from signer.auth import L2Signer
+from signer.auth import ApiCredentials, L2Signer
 from signer.commands import NewOrder, kind_of, read_cancel, read_new_order
 from signer.core_watch import CoreWatch
 from signer.http import Endpoint
@@ -57,9 +57,10 @@ class SignerDuty:
         self._instruments = Instruments(self._settings, wallet, account.api.key)
         self._policy = Policy(self._settings.limits)
         self._orders = Orders()
+        api = account.api
         self._rail = ClobRail(
             Endpoint.of(self._settings.rest_url),
-            L2Signer(account.api, wallet.key.address),
+            L2Signer(ApiCredentials(api.key, api.secret, api.passphrase), wallet.key.address),
             self._now_ns,
             connections=self._settings.connections,
             timeout_ns=self._settings.request_timeout_ns,

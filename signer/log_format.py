@@ -21,6 +21,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from engine.bus.crc32c import crc32c
+from engine.host.errors import RefuseError
 
 MAGIC = b"HALFORDR"
 VERSION = 1
@@ -41,6 +42,9 @@ class EntryKind(IntEnum):
     REJECTED = 3
     UNKNOWN = 4
     DONE = 5
+
+
+_KINDS = frozenset(EntryKind)
 
 
 class Entry(NamedTuple):
@@ -67,7 +71,7 @@ class Placed(NamedTuple):
     entry: Entry
 
 
-class LogError(Exception):
+class LogError(RefuseError):
     """An order log that must not be used; the message names the file and the offset."""
 
 
@@ -145,6 +149,8 @@ def _entry_at(view: memoryview, offset: int) -> Placed | None:
     if crc32c(view[offset + _CHECKED_FROM : offset + length]) != checksum:
         return None
     facts = Entry(*ENTRY.unpack_from(view, offset + FRAME.size))
+    if facts.kind not in _KINDS:
+        return None
     body = bytes(view[offset + ENTRY_BYTES : offset + length])
     return Placed(offset, sequence, facts._replace(body=body))
 

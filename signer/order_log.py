@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from engine.host.errors import RefuseError
-from signer.log_format import Entry, LogError, Placed, header, pack, scan
+from signer.log_format import Entry, Placed, header, pack, scan
 
 SYNC_DELAY_S = 0.002  # how long `group` gathers entries: with the sync itself, well within 5 ms
 
@@ -85,10 +85,7 @@ class OrderLog:
         except OSError:
             raise RefuseError(f"another signer writes this order log: file={path}") from None
         with os.fdopen(os.dup(self._descriptor), "rb") as source:
-            try:
-                found = scan(source.read(), str(path))
-            except LogError as error:
-                raise RefuseError(str(error)) from None
+            found = scan(source.read(), str(path))
         if found.end == 0:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, header(), 0)
