@@ -40,6 +40,8 @@ COUNTERS = (
     "instruments",
     "instruments_refused",
     "markets_open",
+    "position_up",
+    "position_down",
     "venue_ns",
 )
 

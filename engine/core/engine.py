@@ -223,6 +223,7 @@ class Engine:
         """Return what an operator wants to see, as integers (money in micros)."""
         world = self.world
         tops = world.books.tops
+        unresolved = [m for m in world.instruments.markets if m.payout_up < 0]
         return {
             "batches": self._batches,
             "commands": self._commands,
@@ -238,7 +239,9 @@ class Engine:
             "cash_flow_micros": world.cash.flow,
             "exposure_micros": world.total_exposure(),
             "instruments": 2 * len(world.instruments.markets),
-            "markets_open": sum(m.payout_up < 0 for m in world.instruments.markets),
+            "markets_open": len(unresolved),
+            "position_up": sum(world.lots.size(m.up.index) for m in unresolved),
+            "position_down": sum(world.lots.size(m.down.index) for m in unresolved),
             "instruments_refused": world.instruments.refused,
             "venue_ns": int(tops[:, VENUE_NS].max()),
         }

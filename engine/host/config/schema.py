@@ -104,7 +104,7 @@ class Spread(Section):
     enabled: bool = False
     size_shares: PositiveAmount = Decimal(10)
     target_total_usd: PositiveAmount = Field(default=Decimal("0.98"), lt=1)
-    improve_ticks: Count = 0
+    improve_ticks: int = 0
     price_usd_min: Price = Decimal("0.05")
     price_usd_max: Price = Decimal("0.95")
     imbalance_shares_moderate: PositiveAmount = Decimal(20)
@@ -123,8 +123,32 @@ class Spread(Section):
         return self
 
 
+class Plugin(Section):
+    """A strategy from outside: the class at `path`, and parameters of its own.
+
+    path: `module:Class`, importable where halftick is installed.  A parameter is a number; one
+    that is no whole number is money or shares and says so in its name (`edge_usd_min`).
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Amount]
+
+    path: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    enabled: bool = False
+
+    @model_validator(mode="after")
+    def _is_in_units(self) -> Self:
+        for name, value in self.__pydantic_extra__.items():
+            if value % 1 and not ("_usd" in name or "_shares" in name):
+                raise ValueError(f"must be a whole number, or be in usd or shares: {name}={value}")
+        return self
+
+
 class Strategies(Section):
     """The strategies by name; none trades unless it says `enabled = true`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, Plugin]
 
     dutch_book: DutchBook = DutchBook()
     spread: Spread = Spread()
