@@ -20,6 +20,7 @@ from engine.backoffice.latency import TickToTrade
 from engine.backoffice.ledger import EquityPoint
 from engine.backoffice.summary import MarketSummary, position_curve
 from engine.backoffice.touches import mid
+from engine.backoffice.units import time_text
 from engine.host.errors import HostError
 from engine.wire.codes import Liquidity, Side
 
@@ -136,14 +137,6 @@ def latency_plot(latency: TickToTrade, name: str) -> str:
         axes.grid(visible=False, axis="x")
         axes.set_title("orders", loc="left", fontsize=8, pad=3)
     return out.getvalue()
-
-
-def time_text(ns: float) -> str:
-    """Return a duration to three digits with the unit that suits it."""
-    for scale, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
-        if ns >= scale:
-            return f"{ns / scale:.3g} {unit}"
-    return f"{ns:.0f} ns"
 
 
 def _draw_touch(axes: Any, market: MarketSummary, minutes: Any) -> None:

@@ -9,18 +9,11 @@ from importlib import resources
 from pathlib import Path
 
 from engine.backoffice.latency import STAGES, Percentiles, TickToTrade
-from engine.backoffice.plots import equity_plot, latency_plot, market_plot, time_text
+from engine.backoffice.plots import equity_plot, latency_plot, market_plot
 from engine.backoffice.summary import Activity, MarketSummary, Summary
+from engine.backoffice.units import STAGE_NAMES, time_text
 from engine.host.log import iso_time
 
-STAGE_NAMES = {
-    "received_to_polled": "feed and ring to core",
-    "polled_to_published": "core",
-    "published_to_signer": "ring to signer",
-    "signed": "sign",
-    "logged": "order log",
-    "sent": "send",
-}
 _COLUMNS = ("orders", "fills", "rejects", "cancels", "volume", "fees", "profit")
 _LEGEND = """<ul class="legend">
 <li><b class="up">▲ bought</b>, <b class="up">▼ sold Up</b></li>
@@ -28,14 +21,15 @@ _LEGEND = """<ul class="legend">
 <li>filled: we took · hollow: we made</li><li>◆ how it resolved</li></ul>"""
 
 
-def write_report(summary: Summary, path: Path) -> None:
-    """Write the report to `path`; whoever looks sees all of it or the one before.
+def write_report(summary: Summary, path: Path) -> Path:
+    """Write the report to `path` and return it; whoever looks sees all of it or the one before.
 
     Raises PlotError where plots cannot be drawn, OSError where the file cannot be written.
     """
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(render(summary), encoding="utf-8")
     os.replace(draft, path)
+    return path
 
 
 def render(summary: Summary) -> str:

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core_driver import DOWN, DUTCH, SPREAD, UP, book, cash, instrument, params, report
+from core_driver import (
+    DOWN,
+    DUTCH,
+    NOW_NS,
+    SPREAD,
+    UP,
+    book,
+    cash,
+    feed_status,
+    instrument,
+    params,
+    report,
+)
 from replay.tape_builder import TapeBuilder, digest, record
 
 from engine.core.engine import Engine
@@ -15,7 +27,7 @@ from engine.tape.format import ENTRY_BYTES
 from engine.tape.reader import TapeReader
 from engine.tape.replay import Core, Verdict, replay
 from engine.tape.writer import TapeWriter
-from engine.wire.codes import Kind, Reason
+from engine.wire.codes import Connection, Kind, Reason, Source
 from engine.wire.records import new, typed, words
 
 
@@ -183,6 +195,7 @@ def core_tape() -> TapeBuilder:
     """A small run of the real core: books, quotes, an arbitrage, acknowledgements, time."""
     engine = Engine(params(DUTCH, SPREAD))
     tape = TapeBuilder(engine.params.to_json())
+    tape.now_ns = NOW_NS
 
     def step(*records: np.ndarray) -> None:
         rows = [words(r) for r in records]
@@ -190,7 +203,8 @@ def core_tape() -> TapeBuilder:
             row[:, 3] = tape.now_ns
         taped(engine, tape, *rows)
 
-    step(instrument(UP), instrument(DOWN), cash(1_000_000_000))
+    online = feed_status(Source.CLOB_USER, Connection.CONNECTED)
+    step(online, instrument(UP), instrument(DOWN), cash(1_000_000_000))
     random = np.random.default_rng(3)
     for number in range(200):
         mid = int(random.integers(20, 80))

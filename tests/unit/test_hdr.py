@@ -36,9 +36,7 @@ def test_percentiles_equal_the_golden_ones(shared_dir: Path):
     for case in cases(shared_dir, "hdr_percentiles"):
         values = np.array(case["in"]["values"], np.int64)
         digits = case["in"]["significant_digits"]
-        for percent, expected in zip(
-            case["in"]["percentiles"], case["out"]["values"], strict=True
-        ):
+        for percent, expected in zip(case["in"]["percentiles"], case["out"]["values"], strict=True):
             p = Fraction(str(percent)) / 100
             assert hdr.percentile(values, p, digits) == expected, (case["id"], percent)
 
