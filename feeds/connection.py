@@ -12,6 +12,7 @@ life; and only data resets the backoff, or a venue that accepts and closes would
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Callable, Mapping
@@ -169,7 +170,7 @@ class Connection:
                     ssl_context=self._ssl_context,
                     websocket_handshake_timeout=self._pace.connect_timeout_ms / 1000,
                     max_frame_size=FRAME_BYTES_MAX,
-                    logger_name=self.name,
+                    logger_name=_quiet_logger(self.name),
                 )
                 return transport
         except (OSError, WSError, TimeoutError, ValueError) as error:
@@ -210,6 +211,14 @@ class Connection:
         self._context.count(self._counters + name)
 
 
+def _quiet_logger(name: str) -> logging.Logger:
+    """Return a logger for the client that keeps off the terminal: we count what it would say."""
+    logger = logging.getLogger(f"picows.{name}")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger
+
+
 class _Listener(WSListener):
     """The client's callbacks: whole text messages go to the session, the rest is answered here."""
 
@@ -225,7 +234,10 @@ class _Listener(WSListener):
         local_ns = self._now_ns()
         kind = frame.msg_type
         try:
-            if kind is WSMsgType.TEXT and frame.fin:
+            if frame.payload_size > FRAME_BYTES_MAX:
+                # The client only announces such a frame's end politely, and goes on reading it.
+                transport.disconnect(graceful=False)
+            elif kind is WSMsgType.TEXT and frame.fin:
                 self._message(frame.get_payload_as_memoryview(), local_ns)
             elif kind is WSMsgType.CLOSE:
                 transport.send_close(frame.get_close_code())
