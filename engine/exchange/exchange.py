@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import sys
@@ -55,6 +56,8 @@ class Exchange:
             self._accounts.fund(index, options.balance) for index in range(options.accounts)
         ]
         self._driver = self._build_driver()
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
         self._truth.write(
             "start",
             self._schedule.now_ms,
@@ -66,11 +69,16 @@ class Exchange:
         self._truth.flush()
 
     async def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT; RefuseError when the port is taken."""
+        """Serve until SIGTERM or SIGINT; RefuseError when the port is taken.
+
+        A failure of our own, in a turn of the clock, ends the exchange: a venue that goes on with
+        half a turn done would lie.
+        """
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
+        loop.set_exception_handler(self._fail)
+        logging.getLogger("aiohttp").addHandler(logging.NullHandler())  # bad requests are not news
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._stop.set)
         self._truth.on_first = lambda: loop.call_soon(self._truth.flush)
         app = build_app(
             self._venue,
@@ -90,11 +98,13 @@ class Exchange:
             sys.stdout.flush()
             if not self._options.hold:
                 self._driver.start()
-            await stop.wait()
+            await self._stop.wait()
         finally:
             self._driver.stop()
             await runner.cleanup()
             self._truth.close()
+        if self._failure is not None:
+            raise self._failure
 
     def ready(self, port: int) -> dict[str, Any]:
         """Return what a client must know: every URL, the accounts with their keys, the markets."""
@@ -123,6 +133,13 @@ class Exchange:
             "markets": [_market_line(x.market) for x in self._venue.listings.values()],
             "pid": os.getpid(),
         }
+
+    def _fail(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Stop for an exception nobody handled; a socket's troubles are its own."""
+        error = context.get("exception")
+        if error is not None and not isinstance(error, OSError):
+            self._failure = error
+            self._stop.set()
 
     def _build_driver(self) -> Player | Mirror:
         options = self._options

@@ -20,7 +20,9 @@ resolve    condition_id, slug, payouts [up, down] micros a share
 payout     condition_id, maker, token_id, shares, cash
 ```
 `order.size` is what a full fill at the limit gives; `maker` is the account's address.
-Rows are written when the loop's turn ends: a killed process loses at most its last turn.
+An order that fails before the desk (credentials, signature, unknown token) leaves no row.
+Rows are written when the loop's turn ends, and before any client is told: a killed process loses at
+most what nobody had heard of.
 """
 
 from __future__ import annotations

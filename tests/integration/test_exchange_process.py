@@ -177,3 +177,28 @@ async def test_exchange_dies_with_its_parent(tmp_path: Path):
     async with asyncio.timeout(10):
         # The pipe ends when the last process that could write to it has gone.
         assert await parent.stdout.read() == b""
+
+
+async def test_raw_garbage_leaves_no_trace_on_the_terminal(tmp_path: Path):
+    """Bytes that are no HTTP, and posters who vanish, are answered or dropped without a word."""
+    write_recording(tmp_path)
+    async with exchange("--recording", str(tmp_path), "--hold") as (ready, process):
+        host, _, port = ready["rest"].removeprefix("http://").partition(":")
+        head = b"POST /order HTTP/1.1\r\nHost: x\r\n"
+        for garbage in (
+            b"\x00\xff\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            head + b"Content-Length: zz\r\n\r\n",
+            head + b"Content-Length: 50\r\n\r\nhalf",
+            b"GET /ws/market HTTP/1.1\r\nHost: x\r\n\r\n",
+        ):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(garbage)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        async with ClientSession() as session, session.get(ready["rest"] + "/ok") as response:
+            assert await response.json() == "OK"
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await process.stderr.read() == b""

@@ -428,3 +428,19 @@ async def test_slow_reader_is_closed_with_1013(monkeypatch: pytest.MonkeyPatch):
         while message.data != 1013:
             message = await socket.receive(timeout=5)
         assert message.extra == "slow consumer: send buffer full"
+
+
+async def test_a_failure_of_our_own_is_counted_and_answered(monkeypatch: pytest.MonkeyPatch):
+    """A bug in one handler is a 500 and a count in the status; everyone else is served."""
+    async with served() as exchange:
+        monkeypatch.setattr(
+            "engine.exchange.server.frames.rest_book", lambda *_: 1 // 0, raising=True
+        )
+        token = exchange.hand.listing.market.tokens[0]
+        async with exchange.session.get(f"{exchange.url}/book?token_id={token}") as response:
+            assert response.status == 500
+            assert await response.json() == {"error": "Internal server error"}
+        async with exchange.session.get(f"{exchange.url}/_exchange/status") as response:
+            status = await response.json()
+        assert status["errors"] == 1
+        assert "ZeroDivisionError" in status["last_error"]

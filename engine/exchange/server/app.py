@@ -10,7 +10,7 @@ from aiohttp import web
 
 from engine.exchange.server.auth import Gatekeeper
 from engine.exchange.server.gamma import GammaRoutes
-from engine.exchange.server.http import Refusal, json_response, refuse_in_words
+from engine.exchange.server.http import Faults, Refusal, json_response
 from engine.exchange.server.orders import OrderRoutes
 from engine.exchange.server.rest import PublicRoutes
 from engine.exchange.server.streams import Streams
@@ -34,15 +34,17 @@ def build_app(
     async def get_status(request: web.Request) -> web.Response:
         _require_loopback(request)
         malformed = streams.market.malformed + streams.user.malformed
-        return json_response({**status(), "malformed_frames": malformed})
+        counts = {"malformed_frames": malformed, "errors": faults.count, "last_error": faults.last}
+        return json_response({**status(), **counts})
 
     async def post_start(request: web.Request) -> web.Response:
         _require_loopback(request)
         start()
         return json_response(status())
 
+    faults = Faults()
     gate = Gatekeeper(venue.accounts, chain_id)
-    app = web.Application(middlewares=[refuse_in_words], client_max_size=BODY_BYTES_MAX)
+    app = web.Application(middlewares=[faults.guard()], client_max_size=BODY_BYTES_MAX)
     app.add_routes(
         [
             *PublicRoutes(venue).routes(),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 ROWS_MAX = 1 << 40
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refusal(Exception):
@@ -35,17 +34,36 @@ def parse_json(body: bytes) -> Any:
         raise Refusal(400, "Invalid order payload") from None
 
 
-@web.middleware
-async def refuse_in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn refusals and the framework's own errors into the venue's form."""
-    try:
-        return await handler(request)
-    except Refusal as refusal:
-        return json_response({"error": refusal.text}, refusal.status)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return json_response({"error": error.reason.lower()}, error.status)
+class Faults:
+    """Counts what went wrong in handlers, and remembers the last of it."""
+
+    __slots__ = ("count", "last")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last = ""
+
+    def guard(self) -> Middleware:
+        """Return the middleware that answers refusals and failures in the venue's form."""
+
+        @web.middleware
+        async def answer_in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except Refusal as refusal:
+                return json_response({"error": refusal.text}, refusal.status)
+            except web.HTTPException as error:
+                if error.status < 400:
+                    raise
+                return json_response({"error": error.reason.lower()}, error.status)
+            except ConnectionError:
+                return json_response({"error": "connection lost"}, 400)  # nobody reads it
+            except Exception as error:  # noqa: BLE001  the one catch-all: counted and answered
+                self.count += 1
+                self.last = f"{request.method} {request.path}: {error!r:.200}"
+                return json_response({"error": "Internal server error"}, 500)
+
+        return answer_in_words
 
 
 def encode_cursor(row: int) -> str:

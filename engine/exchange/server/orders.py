@@ -197,12 +197,14 @@ class OrderRoutes:
         return {**_answer(answer), "errorMsg": answer.error, "orderID": answer.order_hash}
 
     async def _place(self, key: ApiKey, payload: Any) -> Answer:
-        submission = self._read(key, payload)
+        submission = self.verify(key, payload)
         fate: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._venue.submit(submission, fate.set_result)
-        return await asyncio.shield(fate)  # a client who hangs up does not stop his order
+        answer = await asyncio.shield(fate)  # a client who hangs up does not stop his order
+        self._venue.truth.flush()
+        return answer
 
-    def _read(self, key: ApiKey, payload: Any) -> Submission:
+    def verify(self, key: ApiKey, payload: Any) -> Submission:
         """Return a verified order; Refusal in the venue's words otherwise."""
         fields = payload.get("order") if isinstance(payload, dict) else None
         if not isinstance(fields, dict):
@@ -225,7 +227,7 @@ class OrderRoutes:
             raise Refusal(400, rules.NO_MARKET.format(token=order.token_id))
         listing, outcome = found
         return Submission(
-            order_hash="0x" + self._verify(order, signature, listing).hex(),
+            order_hash="0x" + self._digest(order, signature, listing).hex(),
             account=key.account,
             owner=key.key,
             market=listing.market,
@@ -246,7 +248,7 @@ class OrderRoutes:
         if order.signer.lower() != address or order.maker.lower() != address:
             raise Refusal(400, "the order signer address has to be the address of the API KEY")
 
-    def _verify(self, order: Order, signature: bytes, listing: Listing) -> bytes:
+    def _digest(self, order: Order, signature: bytes, listing: Listing) -> bytes:
         """Return the order's hash under its market's exchange; Refusal if it is not signed so."""
         market = listing.market
         digest = order_hash(order, self._separators[market.generation, market.neg_risk])
@@ -259,6 +261,7 @@ class OrderRoutes:
 
     def _cancel(self, key: ApiKey, hashes: list[str]) -> web.Response:
         outcome = self._venue.cancel(key.account, [order_id.lower() for order_id in hashes])
+        self._venue.truth.flush()
         return json_response(
             {
                 "canceled": [order_id for order_id, reason in outcome.items() if not reason],
