@@ -6,8 +6,6 @@ commands, byte for byte; that is what replay checks.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import numpy as np
 
 from engine.core import kernel
@@ -16,6 +14,7 @@ from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
 from engine.core.reports import Reports
 from engine.core.strategies.base import Event, State, Strategy
+from engine.core.strategies.load import load_strategy
 from engine.core.world.books import ASK, BID, LOCAL_NS, TICK, TRACE, VENUE_NS
 from engine.core.world.instruments import Market, instrument_from_record
 from engine.core.world.orders import OrderState
@@ -39,8 +38,7 @@ class Engine:
         self._reports = Reports(self.world)
         self._strategies: list[tuple[Strategy, State]] = []
         for number, chosen in enumerate(params.strategies, start=1):
-            module, _, name = chosen.path.partition(":")
-            strategy: Strategy = getattr(import_module(module), name)(chosen)
+            strategy = load_strategy(chosen)
             state = State(number, self.world, strategy.initial())
             self._strategies.append((strategy, state))
         edges = [s.pair_edge for s, _ in self._strategies if s.pair_edge is not None]

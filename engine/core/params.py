@@ -72,13 +72,11 @@ _SCALES = {"_usd": MICROS, "_shares": MICROS, "_ms": 1_000_000, "_s": 1_000_000_
 
 def _scaled(name: str, value: Any) -> int:
     """Return a setting as the core's integer: the unit in its name says the scale."""
-    for suffix, scale in _SCALES.items():
-        if name.endswith(suffix) or f"{suffix}_" in name:
-            exact = Decimal(str(value)) * scale
-            if exact != int(exact):
-                raise ValueError(f"setting is finer than the core's unit: {name}={value}")
-            return int(exact)
-    return int(value)
+    scales = (s for unit, s in _SCALES.items() if name.endswith(unit) or f"{unit}_" in name)
+    exact = Decimal(str(value)) * next(scales, 1)
+    if exact != int(exact):
+        raise ValueError(f"setting is finer than the core's unit: {name}={value}")
+    return int(exact)
 
 
 def from_settings(settings: Mapping[str, Any], *, run_seed: int) -> EngineParams:

@@ -8,6 +8,7 @@ from core_driver import (
     DOWN,
     DUTCH,
     LIMITS,
+    NOW_NS,
     SECOND,
     SPREAD,
     UP,
@@ -359,6 +360,16 @@ def test_inventory_makes_the_heavy_side_stop_quoting() -> None:
             order = placed[0]
     assert driver.engine.world.lots.size(UP) == 60 * MICROS
     assert not placed
+
+
+def test_a_quote_is_clipped_so_that_its_fill_cannot_pass_the_hard_imbalance() -> None:
+    """With 50 of 60 shares held on one side, the bid there is for 10, not for 20."""
+    driver, _ = quoting()
+    strategy, state = driver.engine._strategies[0]
+    state.world.position(1, UP).size = 50 * MICROS
+    market = driver.engine.world.instruments.markets[0]
+    up, down = strategy._bids(state.world, market, 1, NOW_NS)
+    assert (up[1], down[1]) == (10 * MICROS, 20 * MICROS)
 
 
 def _fields(limits: object) -> dict[str, int]:

@@ -13,17 +13,23 @@ from dataclasses import dataclass, field
 from engine.core.intents import Intent, Quote
 from engine.core.params import StrategyParams
 from engine.core.strategies.base import Event, State
-from engine.core.world.instruments import Market
+from engine.core.world.books import Touch
+from engine.core.world.instruments import Instrument, Market
 from engine.core.world.world import World
 from engine.math.ladder import cap_pair, post_only_bid
+from engine.math.units import SIZE_STEP, floor_to
+
+
+Bid = tuple[int, int]  # (price micros, micro-shares)
+NO_BID: Bid = (0, 0)
 
 
 @dataclass(slots=True)
 class Quoted:
-    """The bids last wanted in a market (0 = none) and when, in venue time."""
+    """The bids last wanted in a market and when, in venue time."""
 
-    up: int = 0
-    down: int = 0
+    up: Bid = NO_BID
+    down: Bid = NO_BID
     at_ns: int = 0
 
 
@@ -61,50 +67,57 @@ class Spread:
         quoted = state.memory.quoted.setdefault(market.number, Quoted())
         venue_ns = world.venue_ns(market)
         up, down = self._bids(world, market, state.strategy, venue_ns)
-        pulls = (up == 0 and quoted.up != 0) or (down == 0 and quoted.down != 0)
+        pulls = (up == NO_BID and quoted.up != NO_BID) or (down == NO_BID != quoted.down)
         if not pulls and not self._worth_moving(quoted, up, down, market.up.tick, venue_ns):
             return ()
         quoted.up, quoted.down, quoted.at_ns = up, down, venue_ns
         return (
-            Quote(market.up.index, ((up, self._size),) if up else ()),
-            Quote(market.down.index, ((down, self._size),) if down else ()),
+            Quote(market.up.index, (up,) if up != NO_BID else ()),
+            Quote(market.down.index, (down,) if down != NO_BID else ()),
         )
 
-    def _bids(self, world: World, market: Market, strategy: int, venue_ns: int) -> tuple[int, int]:
-        """Return the bids wanted now in micros, 0 where none is."""
+    def _bids(self, world: World, market: Market, strategy: int, venue_ns: int) -> tuple[Bid, Bid]:
+        """Return the bids wanted now."""
         up, down = market.up, market.down
         touch_up, touch_down = world.books.touch(up.index), world.books.touch(down.index)
         if not (market.is_open and touch_up.usable and touch_down.usable):
-            return 0, 0
+            return NO_BID, NO_BID
         if not up.open_ns - self._lead_ns <= venue_ns < up.close_ns - self._cutoff_ns:
-            return 0, 0
+            return NO_BID, NO_BID
         held_up = world.position(strategy, up.index).size
         held_down = world.position(strategy, down.index).size
-        step_up, step_down = self._improve_ticks * up.tick, self._improve_ticks * down.tick
-        bid_up = post_only_bid(touch_up.bid + step_up, touch_up.ask, up.tick)
-        bid_down = post_only_bid(touch_down.bid + step_down, touch_down.ask, down.tick)
-        if not self._price_min <= bid_up <= self._price_max:
-            bid_up = 0
-        if not self._price_min <= bid_down <= self._price_max:
-            bid_down = 0
-        bid_up, bid_down = self._lean(bid_up, bid_down, held_up - held_down, up.tick)
-        return cap_pair(bid_up, bid_down, self._total_max, up.tick, held_up, held_down)
+        size_up = self._size_for(held_up - held_down, up)
+        size_down = self._size_for(held_down - held_up, down)
+        price_up = self._price_for(touch_up, up, held_up - held_down) if size_up else 0
+        price_down = self._price_for(touch_down, down, held_down - held_up) if size_down else 0
+        price_up, price_down = cap_pair(
+            price_up, price_down, self._total_max, up.tick, held_up, held_down
+        )
+        return (
+            (price_up, size_up) if price_up else NO_BID,
+            (price_down, size_down) if price_down else NO_BID,
+        )
 
-    def _lean(self, up: int, down: int, imbalance: int, tick: int) -> tuple[int, int]:
-        """Make the heavy side give way: one tick from `moderate` on, the whole bid from `hard`."""
-        if imbalance >= self._hard:
-            return 0, down
-        if -imbalance >= self._hard:
-            return up, 0
+    def _size_for(self, imbalance: int, instrument: Instrument) -> int:
+        """Return the size to bid for: a full fill must not pass the hard imbalance. 0 = none.
+
+        imbalance: micro-shares by which this side is already the heavier one.
+        """
+        size = floor_to(min(self._size, self._hard - imbalance), SIZE_STEP)
+        return size if size >= instrument.min_size else 0
+
+    def _price_for(self, touch: Touch, instrument: Instrument, imbalance: int) -> int:
+        """Return the post-only bid in micros, 0 where none is wanted; the heavy side yields a tick."""
+        wished = touch.bid + self._improve_ticks * instrument.tick
         if imbalance >= self._moderate:
-            return max(0, up - tick), down
-        if -imbalance >= self._moderate:
-            return up, max(0, down - tick)
-        return up, down
+            wished -= instrument.tick
+        bid = post_only_bid(wished, touch.ask, instrument.tick)
+        return bid if self._price_min <= bid <= self._price_max else 0
 
-    def _worth_moving(self, quoted: Quoted, up: int, down: int, tick: int, venue_ns: int) -> bool:
+    def _worth_moving(self, quoted: Quoted, up: Bid, down: Bid, tick: int, venue_ns: int) -> bool:
         """Whether the change is large enough and the last one long enough ago."""
         if quoted.at_ns and venue_ns - quoted.at_ns < self._requote_ns:
             return False
-        moved = max(abs(up - quoted.up), abs(down - quoted.down))
-        return moved >= self._requote_ticks * tick
+        moved = max(abs(up[0] - quoted.up[0]), abs(down[0] - quoted.down[0]))
+        resized = (up[1], down[1]) != (quoted.up[1], quoted.down[1])
+        return resized or moved >= self._requote_ticks * tick
