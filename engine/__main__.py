@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from engine.core.params import from_settings
+from engine.core.strategies.load import StrategyError
 from engine.core_duty import COUNTERS, CoreDuty
 from engine.host.duty import Duty, create_counters
-from engine.host.errors import HostError
+from engine.host.errors import Exit, HostError
 from engine.host.idle import Idle
 from engine.host.runfile import RunFile
 from engine.host.runner import run_duties
@@ -31,7 +32,11 @@ def main() -> int:
         return int(error.exit_code)
     counters = create_counters(runtime.counters(PROCESS), COUNTERS)
     params = from_settings(runtime.settings, run_seed=runtime.run_id)
-    duties: list[Duty] = [CoreDuty(runtime, params, counters)]
+    try:
+        duties: list[Duty] = [CoreDuty(runtime, params, counters)]
+    except StrategyError as error:
+        print(f"{PROCESS}: {error}", file=sys.stderr)
+        return int(Exit.REFUSED)
     if arguments.fused:
         from engine.fused import around  # only this profile may join the three packages
 

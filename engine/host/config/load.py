@@ -70,7 +70,7 @@ def _sentence(error: dict[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"{key}: unknown key{_nearest(location)}"
     if kind == "missing":
-        return f"{key}: is missing"
+        return f"{key}: is missing{_stranger(location[:-1])}"
     if kind == "value_error":
         message = str(error["ctx"]["error"])
     elif kind == "string_pattern_mismatch":
@@ -97,6 +97,13 @@ def _nearest(location: tuple[str | int, ...]) -> str:
     if matches:
         return f"; did you mean {matches[0]}?"
     return f"; known keys: {', '.join(known)}" if known else ""
+
+
+def _stranger(location: tuple[str | int, ...]) -> str:
+    """Return a hint for a table that misses something and has no known name: it may be misspelt."""
+    if not location or location[-1] in _keys_at(location[:-1]):
+        return ""
+    return _nearest(location)
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:

@@ -131,7 +131,7 @@ class Plugin(Section):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Amount]
+    __pydantic_extra__: dict[str, Amount] = Field(init=False)
 
     path: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     enabled: bool = False
@@ -148,7 +148,7 @@ class Strategies(Section):
     """The strategies by name; none trades unless it says `enabled = true`."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Name, Plugin]
+    __pydantic_extra__: dict[Name, Plugin] = Field(init=False)
 
     dutch_book: DutchBook = DutchBook()
     spread: Spread = Spread()
