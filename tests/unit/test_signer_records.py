@@ -1,0 +1,112 @@
+"""Rows in and rows out agree with the wire's dtypes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.wire.codes import Connection, Kind, Source
+from engine.wire.records import new, typed, words
+from signer.commands import Cancel, NewOrder, kind_of, read_cancel, read_new_order
+from signer.reports import Reporter, Stamps
+
+STAMPS = Stamps(11, 12, 13, 14, 15)
+BIG = (1 << 64) - 2
+
+
+class Ring:
+    """A queue that keeps what it is offered, while there is room."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.room = room
+        self.rows: list[np.ndarray] = []
+
+    def offer(self, rows: np.ndarray) -> bool:
+        """Keep the rows, or none when full."""
+        if len(self.rows) >= self.room:
+            return False
+        self.rows.append(rows[0].copy())
+        return True
+
+
+def reporter(ring: Ring) -> Reporter:
+    """A reporter that writes at 99 ns."""
+    return Reporter(ring, lambda: 99)  # type: ignore[arg-type]
+
+
+def test_commands_are_read_as_they_are_written() -> None:
+    """Every field of NEW_ORDER and CANCEL survives, the largest ids included."""
+    order = NewOrder(
+        instrument=0xFFFF_FFFE,
+        trace=5,
+        order_id=BIG,
+        price=480_000,
+        size=10_000_000,
+        budget=4_800_000,
+        salt=(1 << 53) - 1,
+        timestamp_ms=1_784_402_198_867,
+        expires_s=1_795_120_847,
+        tick=10_000,
+        side=1,
+        tif=3,
+        post_only=1,
+        attempt=9,
+    )
+    record = new(Kind.NEW_ORDER)
+    for name, value in order._asdict().items():
+        record[name] = value
+    record["strategy"], record["leg"] = 255, 254
+    row = words(record).tolist()[0]
+    assert kind_of(row) == Kind.NEW_ORDER
+    assert read_new_order(row) == order
+
+    cancel = new(Kind.CANCEL)
+    cancel["instrument"], cancel["trace"], cancel["order_id"] = 3, 4, BIG
+    cancel["reason"], cancel["strategy"] = 37, 200
+    assert read_cancel(words(cancel).tolist()[0]) == Cancel(3, 4, BIG, 37)
+
+
+def test_reports_have_the_layout_of_the_wire() -> None:
+    """Each packed report read through its dtype gives what went in."""
+    ring = Ring()
+    report = reporter(ring)
+    order_hash = bytes(range(32))
+    assert report.signed(1, 2, BIG, order_hash, 4_800_000, 10_000_000, STAMPS, 7)
+    report.ack(1, 2, BIG, 3, 4, STAMPS, 2)
+    report.refusal(Kind.REJECT, 1, 2, BIG, 100, 400, STAMPS)
+    report.refusal(Kind.UNKNOWN, 1, 2, BIG, 129, 0, STAMPS)
+    report.done(1, 2, BIG, -1, 160)
+    report.rail_status(Connection.CONNECTED, 5, 6)
+    signed, ack, reject, unknown, done, rail = (
+        typed(row, Kind(int(row[0]) & 0xFFFF))[0] for row in ring.rows
+    )
+    for record in (signed, ack, reject, unknown, done):
+        assert (record["source"], record["instrument"], record["trace"]) == (Source.SIGNER, 1, 2)
+        assert (record["order_id"], record["local_ns"]) == (BIG, 99)
+    assert bytes(signed["order_hash"]) == order_hash
+    assert (signed["maker_amount"], signed["taker_amount"]) == (4_800_000, 10_000_000)
+    assert (signed["polled_ns"], signed["signed_ns"], signed["logged_ns"]) == (11, 12, 13)
+    assert signed["attempt"] == 7
+    assert (ack["making"], ack["taking"], ack["status"]) == (3, 4, 2)
+    for record in (ack, reject, unknown):
+        names = ("polled_ns", "signed_ns", "logged_ns", "sent_ns", "answered_ns")
+        assert tuple(record[name] for name in names) == STAMPS
+    assert (reject["kind"], reject["reason"], reject["http_status"]) == (Kind.REJECT, 100, 400)
+    assert (unknown["kind"], unknown["reason"]) == (Kind.UNKNOWN, 129)
+    assert (done["matched"], done["reason"]) == (-1, 160)
+    assert (rail["connection"], rail["connects"], rail["errors"]) == (2, 5, 6)
+
+
+def test_a_full_ring_delays_reports_and_refuses_to_announce() -> None:
+    """Outcomes wait their turn in order; SIGNED says False, so that its order is not sent."""
+    ring = Ring(room=1)
+    report = reporter(ring)
+    for order_id in (1, 2, 3):
+        report.done(0, 0, order_id, -1, 160)
+    assert report.waiting == 2
+    assert not report.signed(0, 0, 4, bytes(32), 1, 1, STAMPS, 0)
+    assert report.flush() == 0
+    ring.room = 10
+    assert not report.signed(0, 0, 4, bytes(32), 1, 1, STAMPS, 0), "reports before it wait"
+    assert report.flush() == 2
+    assert [int(row[4]) for row in ring.rows] == [1, 2, 3]
+    assert report.waiting == 0
