@@ -16,9 +16,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
-from engine.backoffice.live import LiveState, final_tables, live_view
+from engine.backoffice.live import LiveState, LiveView, final_tables
 from engine.backoffice.report import write_report
 from engine.backoffice.summary import Summary, summarize
 from engine.cli.cancel import cancel_all
@@ -28,7 +27,6 @@ from engine.host.errors import Exit, HostError, RefuseError
 from engine.host.events import Event
 from engine.host.fleet import ExchangePlan
 from engine.host.supervisor import Supervisor
-from engine.wire.codes import Reason
 
 CONFIG = "demo.toml"
 LEFT_BY_A_RUN = ("tape.ht", "orders.log", "truth.jsonl", "report.html", "halt.json", "log")
@@ -95,53 +93,34 @@ def _play(choices: Choices, console: Console) -> Exit:
         with console.status("starting processes (the first time compiles the kernels)"):
             started = supervisor.start()
         if started:
-            with Live(console=console, transient=True) as live:
-                _follow(supervisor, live)
+            with LiveView(console, choices.markets) as view:
+                _follow(supervisor, view, console)
     _print_events(supervisor.take_events(), console)
     return supervisor.exit_code
 
 
-def _follow(supervisor: Supervisor, live: Live) -> None:
+def _follow(supervisor: Supervisor, view: LiveView, console: Console) -> None:
     """Start the playback and show it until everything is played and settled, or it ends early."""
     ready = supervisor.exchange_ready
-    slugs = [market["slug"] for market in ready["markets"]]
+    instruments = 2 * len(ready["markets"])
     deadline_s = time.monotonic() + DISCOVER_S_MAX
     is_playing = False
     while supervisor.is_running and not supervisor.is_stop_requested:
-        _print_events(supervisor.poll(), live.console)
+        _print_events(supervisor.poll(), console)
         core = supervisor.counters("core")
         if not is_playing:
-            if core.get("instruments", 0) >= 2 * len(slugs):
+            if core.get("instruments", 0) >= instruments:
                 _ask(ready["start"], post=True)
                 is_playing = True
             elif time.monotonic() > deadline_s:
                 raise HostError(f"markets were not discovered: within_s={DISCOVER_S_MAX:.0f}")
         elif (progress := _ask(ready["status"])) is not None:
-            live.update(live_view(_state(progress, core, slugs)))
+            view.update(LiveState.of(progress, core))
             if not progress["done"]:
                 deadline_s = time.monotonic() + SETTLE_S_MAX
             elif _is_settled(core) or time.monotonic() > deadline_s:
                 return
         time.sleep(POLL_S)
-
-
-def _state(progress: dict[str, Any], core: dict[str, int], slugs: list[str]) -> LiveState:
-    """Return what the person watching sees now."""
-    halted = core.get("halted", 0)
-    slug = progress["slug"]
-    return LiveState(
-        slug=slug,
-        market=slugs.index(slug) + 1 if slug in slugs else 0,
-        markets=len(slugs),
-        fraction=progress["played"] / max(1, progress["total"]),
-        venue_ms=progress["virtual_ms"],
-        position_up=core.get("position_up", 0),
-        position_down=core.get("position_down", 0),
-        pnl=core.get("equity_micros", 0),
-        orders=core.get("orders_opened", 0),
-        fills=core.get("fills", 0),
-        halted=Reason(halted).name if halted else "",
-    )
 
 
 def _is_settled(core: dict[str, int]) -> bool:
@@ -206,9 +185,10 @@ def _print_events(events: list[Event], console: Console) -> None:
 def _show(summary: Summary, report: Path) -> None:
     """Print the tables and where the report and the proof are."""
     console = Console()
-    console.print(final_tables(summary))
+    for table in final_tables(summary):
+        console.print(table, "")
     console.print(
-        f"\nreport  {report}\ntape    {summary.tape}\n"
+        f"report  {report}\ntape    {summary.tape}\n"
         f"proof   halftick replay {summary.tape} --verify",
         highlight=False,
         soft_wrap=True,

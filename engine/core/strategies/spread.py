@@ -19,7 +19,6 @@ from engine.core.world.world import World
 from engine.math.ladder import cap_pair, post_only_bid
 from engine.math.units import SIZE_STEP, floor_to
 
-
 Bid = tuple[int, int]  # (price micros, micro-shares)
 NO_BID: Bid = (0, 0)
 
@@ -107,7 +106,7 @@ class Spread:
         return size if size >= instrument.min_size else 0
 
     def _price_for(self, touch: Touch, instrument: Instrument, imbalance: int) -> int:
-        """Return the post-only bid in micros, 0 where none is wanted; the heavy side yields a tick."""
+        """Return the post-only bid in micros, 0 = none; the heavy side yields a tick."""
         wished = touch.bid + self._improve_ticks * instrument.tick
         if imbalance >= self._moderate:
             wished -= instrument.tick
