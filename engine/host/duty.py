@@ -56,7 +56,8 @@ class State(IntEnum):
 
 
 # Every process has these first, in this order; its own follow. `round_ns_max` is the longest time
-# all duties together took for one round: a loop that was held up is a counter, not a mystery.
+# all duties together took for one round: a loop that was held up is a counter, not a mystery; so is
+# every run of the garbage collector since the process was ready.
 PROCESS_COUNTERS = (
     "heartbeat_ns",
     "state",
@@ -65,8 +66,11 @@ PROCESS_COUNTERS = (
     "work",
     "errors",
     "round_ns_max",
+    "collections",
 )
-HEARTBEAT_NS, STATE, PID, ROUNDS, WORK, ERRORS, ROUND_NS_MAX = range(len(PROCESS_COUNTERS))
+HEARTBEAT_NS, STATE, PID, ROUNDS, WORK, ERRORS, ROUND_NS_MAX, COLLECTIONS = range(
+    len(PROCESS_COUNTERS)
+)
 
 
 def create_counters(path: Path, own: Sequence[str] = ()) -> CounterFile:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from engine.host.errors import RefuseError
+
+OnCollection = Callable[[str, dict[str, Any]], None]  # as `gc.callbacks` has it: phase and details
 
 
 def cores() -> list[int]:
@@ -38,21 +41,25 @@ def assign_cores(spinners: Sequence[str], available: Sequence[int]) -> dict[str,
     return dict(zip(spinners, available, strict=False))
 
 
-def freeze_garbage() -> None:
+def freeze_garbage(on_collection: OnCollection) -> None:
     """Stop the collector from looking at what start-up made, and from running by itself.
 
     Call once, when everything that lives as long as the process exists; from then on
-    `collect_young` is called when there is nothing better to do.
+    `collect_young` is called when there is nothing better to do. on_collection: hears of every
+    collection, whoever caused it.
     """
     gc.collect()
     gc.freeze()
     gc.disable()
+    gc.callbacks.append(on_collection)
 
 
-def thaw_garbage() -> None:
-    """Undo freeze_garbage: for processes that live on after their duties."""
-    gc.unfreeze()
-    gc.enable()
+def thaw_garbage(on_collection: OnCollection) -> None:
+    """Undo freeze_garbage, if it was done: for processes that live on after their duties."""
+    if on_collection in gc.callbacks:
+        gc.callbacks.remove(on_collection)
+        gc.unfreeze()
+        gc.enable()
 
 
 def collect_young() -> int:

@@ -22,6 +22,7 @@ from engine.bus.shm import BusError
 from engine.host import pin, proc, rundir
 from engine.host.clock import Clock
 from engine.host.duty import (
+    COLLECTIONS,
     ERRORS,
     HEARTBEAT_NS,
     PID,
@@ -77,7 +78,7 @@ class DutyLoop:
         for duty in self._duties:
             self._started.append(duty)
             duty.start()
-        pin.freeze_garbage()
+        pin.freeze_garbage(self._on_collection)
         self._counters.set(HEARTBEAT_NS, self._now_ns())
         self._counters.set(STATE, State.READY)
 
@@ -151,12 +152,16 @@ class DutyLoop:
             except Exception as error:  # noqa: BLE001  see above
                 self._fail(f"{duty.name}: close", error)
         self._errors.write()
-        pin.thaw_garbage()
+        pin.thaw_garbage(self._on_collection)
 
     def _fail(self, where: str, error: BaseException) -> None:
         self._counters.add(ERRORS, 1)
         self._errors.record(where, error)
         self.is_clean = False
+
+    def _on_collection(self, phase: str, _details: dict[str, object]) -> None:
+        if phase == "start":
+            self._counters.add(COLLECTIONS)
 
     def run(self) -> None:
         """Start, work until a stop is asked, drain, close: for a process without an event loop."""
