@@ -58,11 +58,13 @@ class Supervisor:
         account: Account | None = None,
         exchange: ExchangePlan | None = None,
         cancel_all: CancelAll | None = None,
+        listener: Callable[[Event], None] | None = None,
     ) -> None:
         """Nothing is started yet.
 
         account: who trades; without one, the local exchange's first account.  exchange: the local
         exchange to start and trade at.  cancel_all: cancels at the venue when the signer is gone.
+        listener: is told every event as it happens; without one, `poll` returns them.
         """
         self.fleet = Fleet(settings, account)
         self.exchange_ready: dict[str, Any] = {}
@@ -70,6 +72,7 @@ class Supervisor:
         self.exit_code = Exit.CLEAN
         self._exchange = exchange
         self._cancel_all = cancel_all
+        self._listener = listener
         self._latch = HaltLatch(self.fleet.state_dir)
         self._control: ControlServer | None = None
         self._events: list[Event] = []
@@ -365,4 +368,8 @@ class Supervisor:
             return Reply(False, f"not up yet: {error}")
 
     def _note(self, process: str, what: str, detail: str) -> None:
-        self._events.append(Event(self.fleet.clock.now_ns(), process, what, detail))
+        event = Event(self.fleet.clock.now_ns(), process, what, detail)
+        if self._listener is not None:
+            self._listener(event)
+        else:
+            self._events.append(event)

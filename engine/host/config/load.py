@@ -77,6 +77,8 @@ def _sentence(error: dict[str, Any]) -> str:
         message = f"must match {error['ctx']['pattern']}"
     elif kind == "tuple_type":
         message = "must be a list"
+    elif kind == "too_short":
+        message = "must not be empty"
     else:
         message = error["msg"].replace("Input should", "must")
     value = error["input"]
