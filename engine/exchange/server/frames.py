@@ -8,8 +8,7 @@ recorded frames.
 
 from __future__ import annotations
 
-import hashlib
-
+from engine.exchange.book_hash import BookSummary, level_text
 from engine.exchange.books import Book, Change, Levels
 from engine.exchange.listing import Listing
 from engine.exchange.texts import decimal_text
@@ -22,7 +21,7 @@ def levels_text(levels: Levels, side: int) -> str:
     """Return one side as the venue lists it, worst first: bids ascend, asks descend; compact."""
     ordered = sorted(levels.items(), reverse=side == Side.SELL)
     return ",".join(
-        [f'{{"price":"{decimal_text(p)}","size":"{decimal_text(s)}"}}' for p, s in ordered]
+        [level_text(decimal_text(price), decimal_text(size)) for price, size in ordered]
     )
 
 
@@ -30,14 +29,15 @@ def book_hash(listing: Listing, outcome: int) -> str:
     """Return the venue's hash of a book as it stands."""
     book = listing.pool.books[outcome]
     bids, asks = levels_text(book.bids, Side.BUY), levels_text(book.asks, Side.SELL)
-    return _hash(listing, outcome, bids, asks)
+    return _summary(listing, outcome, bids, asks).hash()
 
 
 def rest_book(listing: Listing, outcome: int) -> str:
     """Return the body of `GET /book`."""
     book = listing.pool.books[outcome]
     bids, asks = levels_text(book.bids, Side.BUY), levels_text(book.asks, Side.SELL)
-    return _summary(listing, outcome, bids, asks, _hash(listing, outcome, bids, asks))
+    summary = _summary(listing, outcome, bids, asks)
+    return summary.text(summary.hash())
 
 
 def book_frame(listing: Listing, outcome: int) -> str:
@@ -47,7 +47,7 @@ def book_frame(listing: Listing, outcome: int) -> str:
     market = listing.market
     return (
         f'{{"market":"{market.condition_id}","asset_id":"{market.tokens[outcome]}",'
-        f'"timestamp":"{book.time_ms}","hash":"{_hash(listing, outcome, bids, asks)}",'
+        f'"timestamp":"{book.time_ms}","hash":"{_summary(listing, outcome, bids, asks).hash()}",'
         f'"bids":[{bids}],"asks":[{asks}],"tick_size":"{decimal_text(listing.tick)}",'
         f'"event_type":"book","last_trade_price":"{listing.last_trade_price}"}}'
     )
@@ -145,20 +145,16 @@ def market_id(listing: Listing) -> str:
     return str(int(listing.market.condition_id[2:9], 16))
 
 
-def _hash(listing: Listing, outcome: int, bids: str, asks: str) -> str:
-    text = _summary(listing, outcome, bids, asks, "")
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _summary(listing: Listing, outcome: int, bids: str, asks: str, digest: str) -> str:
-    """The ten keys in the order in which they are hashed, with `hash` empty."""
+def _summary(listing: Listing, outcome: int, bids: str, asks: str) -> BookSummary:
     market = listing.market
-    return (
-        f'{{"market":"{market.condition_id}","asset_id":"{market.tokens[outcome]}",'
-        f'"timestamp":"{listing.pool.books[outcome].time_ms}","hash":"{digest}",'
-        f'"bids":[{bids}],"asks":[{asks}],'
-        f'"min_order_size":"{decimal_text(market.min_size)}",'
-        f'"tick_size":"{decimal_text(listing.tick)}",'
-        f'"neg_risk":{"true" if market.neg_risk else "false"},'
-        f'"last_trade_price":"{listing.last_trade_price}"}}'
+    return BookSummary(
+        market=market.condition_id,
+        asset_id=str(market.tokens[outcome]),
+        timestamp_ms=str(listing.pool.books[outcome].time_ms),
+        bids=bids,
+        asks=asks,
+        min_order_size=decimal_text(market.min_size),
+        tick_size=decimal_text(listing.tick),
+        neg_risk=market.neg_risk,
+        last_trade_price=listing.last_trade_price,
     )
