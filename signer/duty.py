@@ -35,6 +35,7 @@ from signer.recovery import recover
 from signer.reports import Reporter, Stamps
 from signer.settings import SignerSettings
 from signer.wallets import Wallet
+from signer.warm_up import warm_up
 
 BATCH_RECORDS_MAX = 64
 ORDER_LOG_NAME = "orders.log"
@@ -69,6 +70,7 @@ class SignerDuty:
         self._rows = np.zeros((BATCH_RECORDS_MAX, RECORD_WORDS), np.int64)
         self._commands: deque[tuple[list[int], np.ndarray]] = deque()
         self._polled_ns = 0
+        self._open_shown = 0
         self._was_connected = False
         self._is_draining = False
         self._open = ExitStack()
@@ -76,6 +78,7 @@ class SignerDuty:
     def start(self) -> None:
         """Open the order log, attach to the rings, begin to connect and to look up what is open."""
         settings, run_id = self._settings, self._runtime.run_id
+        warm_up()
         self._open.callback(self._wallet.key.wipe)
         self._exec = QueueWriter(self._runtime.ring("exec"), run_id)
         self._open.callback(self._exec.close)
@@ -84,6 +87,7 @@ class SignerDuty:
         self._log = OrderLog(self._runtime.state(ORDER_LOG_NAME), strict=settings.order_log_strict)
         self._open.callback(self._log.close)
         self._open.callback(self._core.close)
+        self._open.callback(self._count)
         self._open.callback(self._rail.close)
         self._report = Reporter(self._exec, self._now_ns)
         self._outcomes = Outcomes(
@@ -105,10 +109,12 @@ class SignerDuty:
         """Hot path. Do one round; return how much was done."""
         worked = self._report.flush()
         if not self._commands and not self._report.waiting:
-            worked += self._poll()
+            self._poll()
         while self._commands:
             row, words = self._commands.popleft()
-            self._obey(row, words)
+            worked += 1
+            if self._obey(row, words):
+                break  # the loop flushes sockets between rounds: an order's bytes leave at once
         now_ns = self._now_ns()
         worked += self._rail.work(now_ns) + self._cancels.work(now_ns)
         worked += self._look_ups.work(now_ns)
@@ -116,7 +122,7 @@ class SignerDuty:
             self._on_core_silent()
         if self._rail.is_connected is not self._was_connected:
             self._on_rail_change()
-        if worked:
+        if worked or self._orders.open_count != self._open_shown:
             self._count()
         return worked
 
@@ -129,6 +135,7 @@ class SignerDuty:
         unseen = next(self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN), None)
         return (
             unseen is None
+            and not self._commands
             and not self._cancels.all_is_pending
             and not self._report.waiting
             and not self._look_ups.pending
@@ -138,16 +145,15 @@ class SignerDuty:
         """Close connections, then the log, then the rings, and wipe the key."""
         self._open.close()
 
-    def _poll(self) -> int:
+    def _poll(self) -> None:
         count = self._ring.poll(self._rows)
         if count:
             self._polled_ns = self._now_ns()
             rows = self._rows[:count]
             self._commands.extend(zip(rows.tolist(), rows.copy(), strict=True))
-        return count
 
-    def _obey(self, row: list[int], words: np.ndarray) -> None:
-        """Do what one record says. Hot path."""
+    def _obey(self, row: list[int], words: np.ndarray) -> bool:
+        """Do what one record says; return whether it was an order. Hot path."""
         kind = kind_of(row)
         if kind == Kind.NEW_ORDER:
             self._on_new_order(read_new_order(row))
@@ -163,6 +169,7 @@ class SignerDuty:
             self._instruments.on_status(words)
         else:
             self._counters.add(tally.COMMANDS_UNKNOWN)
+        return kind == Kind.NEW_ORDER
 
     def _on_new_order(self, order: NewOrder) -> None:
         """Hot path."""
@@ -277,7 +284,8 @@ class SignerDuty:
     def _count(self) -> None:
         """Show the numbers that others keep."""
         show = self._counters.set
-        show(tally.ORDERS_OPEN, self._orders.open_count)
+        self._open_shown = self._orders.open_count
+        show(tally.ORDERS_OPEN, self._open_shown)
         show(tally.CANCELS_SENT, self._cancels.sent)
         show(tally.CANCEL_ALLS, self._cancels.all_sent)
         show(tally.CONNECTS, self._rail.connects)

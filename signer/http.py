@@ -217,10 +217,9 @@ class Pool:
         self._tasks.append(loop.create_task(self._keep_connected()))
 
     def send(self, text: bytes, handler: AnswerHandler) -> None:
-        """Send a whole request; `handler` is called exactly once, never before this returns …
+        """Send a whole request; `handler` is called exactly once. Hot path.
 
-        … unless nothing can be sent now and too much waits already: then at once, NOT_SENT.
-        Hot path.
+        It is called before this returns only if too much waits already: NOT_SENT.
         """
         now_ns = self.now_ns()
         request = _Request(text, now_ns + self._timeout_ns, now_ns + self._wait_ns_max, handler)

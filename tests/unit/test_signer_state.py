@@ -1,0 +1,204 @@
+"""What the signer knows of its orders, its instruments, its core and the venue's clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
+from engine.wire.codes import Kind, Reason
+from engine.wire.records import new, words
+from signer import orders as orders_module
+from signer.core_watch import LOOK_NS, CoreWatch
+from signer.ecdsa import SigningKey
+from signer.http import Answer, Endpoint, Outcome
+from signer.instruments import Instruments
+from signer.orders import Orders, OrderState, SentOrder
+from signer.settings import SignerSettings
+from signer.venue_clock import VenueClock
+from signer.wallets import Wallet
+
+S = 1_000_000_000
+
+
+def sent(order_id: int, state: OrderState = OrderState.IN_FLIGHT) -> SentOrder:
+    """An order with a hash made of its id."""
+    return SentOrder(order_id, 0, order_id.to_bytes(32, "big"), 1, 2, state=state)
+
+
+def test_orders_count_what_may_be_live() -> None:
+    """Every change of state counts, in both directions."""
+    orders = Orders()
+    first, second = sent(1), sent(2, OrderState.ENDED)
+    orders.add(first)
+    orders.add(second)
+    assert orders.open_count == 1
+    orders.move(first, OrderState.LIVE)
+    orders.move(second, OrderState.UNKNOWN)
+    assert orders.open_count == 2
+    orders.move(first, OrderState.ENDED)
+    orders.move(first, OrderState.ENDED)
+    assert orders.open_count == 1
+    assert orders.by_hash(second.order_hash.hex()) is second
+    assert list(orders.in_state(OrderState.UNKNOWN)) == [second]
+
+
+def test_orders_are_bounded_and_what_is_unseen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest that have ended make room; an order without an outcome never does."""
+    monkeypatch.setattr(orders_module, "ORDERS_MAX", 16)
+    orders = Orders()
+    unseen = sent(1, OrderState.UNKNOWN)
+    orders.add(unseen)
+    for order_id in range(2, 200):
+        orders.add(sent(order_id, OrderState.ENDED))
+    assert orders.get(1) is unseen
+    assert orders.get(2) is None
+    assert orders.get(199) is not None
+    assert orders.open_count == 1
+
+
+def test_a_core_is_silent_only_after_it_was_ready(tmp_path: Path) -> None:
+    """Starting is not silence; a stale heartbeat, a stop or a vanished file is, once each."""
+    path = tmp_path / "core.counters"
+    watch = CoreWatch(path, silence_ns_max=S)
+    now_ns = 100 * S
+
+    def look() -> bool:
+        nonlocal now_ns
+        now_ns += LOOK_NS
+        return watch.look(now_ns)
+
+    assert not look(), "there is no core yet"
+    core = create_counters(path)
+    assert not look(), "it is starting"
+    core.set(STATE, State.READY)
+    core.set(HEARTBEAT_NS, now_ns)
+    assert not look()
+    now_ns += 2 * S
+    assert look()
+    assert watch.is_silent
+    assert not look(), "said once"
+    core.close()
+    core = create_counters(path)  # the core is started again
+    core.set(STATE, State.READY)
+    core.set(HEARTBEAT_NS, now_ns)
+    assert not look()
+    assert not watch.is_silent
+    core.set(STATE, State.STOPPED)
+    assert look()
+    watch.close()
+    core.close()
+
+
+@pytest.mark.parametrize(
+    ("venue_s", "skew_s"), [(1_000, 0), (1_001, 0), (999, 0), (1_002, 2), (940, -60)]
+)
+def test_the_venues_clock_is_corrected_beyond_rounding(venue_s: int, skew_s: int) -> None:
+    """Whole seconds hide up to one; more is skew, measured against the middle of the request."""
+    clock = VenueClock()
+    answer = Answer(Outcome.ANSWERED, 200, b"%d" % venue_s, 999 * S, 1_001 * S)
+    assert clock.on_answer(answer)
+    assert clock.skew_s == skew_s
+    assert clock.venue_s(1_000 * S) == 1_000 + skew_s
+
+
+@pytest.mark.parametrize("body", [b"", b"soon", b"-5", b"1" * 13, b"1.5", b'"1000"'])
+def test_what_is_no_time_changes_nothing(body: bytes) -> None:
+    """A broken answer leaves the clock as it was."""
+    clock = VenueClock()
+    assert not clock.on_answer(Answer(Outcome.ANSWERED, 200, body, 1, 2))
+    assert not clock.on_answer(Answer(Outcome.TIMEOUT, 0, b"1000", 1, 2))
+    assert clock.skew_s == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "prefix", "port"),
+    [
+        ("https://clob.example", "clob.example", "", 443),
+        ("https://clob.example:8443/v2/", "clob.example:8443", "/v2", 8443),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080", "", 8080),
+    ],
+)
+def test_an_endpoint_is_read_from_its_url(url: str, authority: str, prefix: str, port: int) -> None:
+    """Host header, route prefix and port; https verifies names and certificates."""
+    endpoint = Endpoint.of(url)
+    assert (endpoint.authority, endpoint.prefix, endpoint.port) == (authority, prefix, port)
+    assert (endpoint.tls is not None) == url.startswith("https")
+    if endpoint.tls is not None:
+        assert endpoint.tls.check_hostname
+    for bad in ("ftp://x", "clob.example", "http://"):
+        with pytest.raises(ValueError, match="http or https"):
+            Endpoint.of(bad)
+
+
+def instruments(**venue: str) -> Instruments:
+    """An instrument table on Polygon."""
+    settings = SignerSettings.of(
+        {
+            "venue": {"rest_url": "http://x", "chain_id": 137, **venue},
+            "signer": {
+                "order_log": "group",
+                "connections": 1,
+                "request_timeout_ms": 1,
+                "core_silence_ms_max": 1,
+                "price_usd_min": "0.01",
+                "price_usd_max": 0.99,
+                "size_shares_max": 100,
+                "order_notional_usd_max": "20.5",
+                "orders_per_second_max": 1,
+            },
+        }
+    )
+    assert settings.limits.notional_max == 20_500_000
+    assert settings.limits.price_max == 990_000
+    key = SigningKey.from_hex("42" * 32)
+    return Instruments(settings, Wallet.of(key, 0, key.address), "owner")
+
+
+def instrument_row(token_id: int, generation: int) -> np.ndarray:
+    """An INSTRUMENT row."""
+    record = new(Kind.INSTRUMENT)
+    record["instrument"], record["generation"], record["tick"] = 1, generation, 10_000
+    record["token_id"] = np.void(token_id.to_bytes(32, "big"))
+    return words(record)[0]
+
+
+CTF_ID = (1 << 255) | (1 << 50)
+POSITION_ID = 1 << 248
+
+
+@pytest.mark.parametrize(
+    ("token_id", "generation", "refusal"),
+    [
+        (CTF_ID, 2, Reason.OK),
+        (POSITION_ID, 3, Reason.OK),
+        (CTF_ID, 3, Reason.GENERATION),
+        (POSITION_ID, 2, Reason.GENERATION),
+        (CTF_ID, 1, Reason.GENERATION),
+        (CTF_ID, 0, Reason.GENERATION),
+        (0, 2, Reason.GENERATION),
+    ],
+)
+def test_generation_and_id_must_agree(token_id: int, generation: int, refusal: Reason) -> None:
+    """A market whose version and id layout contradict each other is not signed for."""
+    table = instruments()
+    table.on_instrument(instrument_row(token_id, generation))
+    instrument = table.get(1)
+    assert instrument is not None
+    assert instrument.refusal == refusal
+    assert len(instrument.templates) == (2 if refusal == Reason.OK else 0)
+
+
+def test_a_status_changes_the_grid_only_to_a_known_tick() -> None:
+    """The tick follows the venue; an unknown one, or 0 for unchanged, is ignored."""
+    table = instruments()
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    instrument = table.get(1)
+    assert instrument is not None
+    for tick, seen in ((1_000, 1_000), (0, 1_000), (7, 1_000), (10_000, 10_000)):
+        record = new(Kind.STATUS)
+        record["instrument"], record["tick"] = 1, tick
+        table.on_status(words(record)[0])
+        assert instrument.tick == seen
