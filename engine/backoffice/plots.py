@@ -90,7 +90,8 @@ def market_plot(market: MarketSummary, name: str) -> str:
         held.set_xlabel("minutes into the window", fontsize=8)
         if market.close_s > market.open_s:
             length = (market.close_s - market.open_s) / 60
-            held.set_xlim(-0.01 * length, 1.02 * length)
+            early = min((float(minutes(fill.venue_ns)) for fill in market.fills), default=0.0)
+            held.set_xlim(min(early, 0.0) - 0.015 * length, 1.02 * length)
     return out.getvalue()
 
 

@@ -72,7 +72,8 @@ def _warnings(summary: Summary) -> str:
     if summary.damaged:
         found.append(f"{summary.damaged:,} records of the tape are damaged and left out")
     if summary.halts:
-        found.append(f"trading was halted {summary.halts} times")
+        times = "once" if summary.halts == 1 else f"{summary.halts} times"
+        found.append(f"trading was halted {times}")
     if not found:
         return ""
     return f'<section class="warning"><h2>Mind</h2><p>{escape("; ".join(found))}.</p></section>\n'

@@ -20,7 +20,7 @@ from engine.backoffice.orders import OrderTable
 from engine.backoffice.positions import Positions
 from engine.backoffice.touches import TOUCH
 from engine.tape.reader import TapeReader
-from engine.wire.codes import Kind
+from engine.wire.codes import Kind, Reason
 
 UNATTRIBUTED = 0  # strategy of a fill whose order is not on the tape
 
@@ -168,7 +168,7 @@ class _Harvest:
             self.touches.append(step.touches)
             self.equity += step.equity
             self.decisions += sum(1 for _ in step.of(Kind.DECISION))
-            self.halts += sum(1 for record, _ in step.of(Kind.HALT) if record["engaged"])
+            self.halts += sum(1 for record, _ in step.of(Kind.HALT) if _is_incident(record))
             records += len(piece.rows)
             lost += step.lost
             damaged += step.damaged
@@ -242,6 +242,11 @@ class _Harvest:
             slug = self.ledger.catalog.slug(instrument)
             markets[instrument] = MarketSummary(slug, slug, instrument, 0, 0, 0, -1)
         return markets[instrument].strategies.setdefault(name, Activity())
+
+
+def _is_incident(halt: np.void) -> bool:
+    """Whether a HALT record tells of trouble; the one that ends every run does not."""
+    return bool(halt["engaged"]) and int(halt["reason"]) != Reason.HALT_STOPPING
 
 
 def pusd(micros: int) -> float:

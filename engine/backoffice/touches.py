@@ -11,6 +11,7 @@ from numba import int64, njit, uint64
 
 from engine.core.kernel import apply_levels
 from engine.core.world.books import ASK, BID, LIVE, STATE, Books
+from engine.math.units import MICROS
 from engine.wire.codes import Flag, Kind
 from engine.wire.records import RECORD_WORDS
 
@@ -62,7 +63,10 @@ def _sampled(touches: np.ndarray) -> np.ndarray:
     cache=True,
 )
 def _follow(rows, sequences, sizes, bits, tops, out):  # type: ignore[no-untyped-def]
-    """Apply the LEVELS rows; write the touch after each whole frame into out, return how many."""
+    """Apply the LEVELS rows; write the touch after each whole frame into out, return how many.
+
+    A book with both sides empty, as after the close, has no touch.
+    """
     count = 0
     for i in range(rows.shape[0]):
         header = rows[i, 0]
@@ -70,7 +74,9 @@ def _follow(rows, sequences, sizes, bits, tops, out):  # type: ignore[no-untyped
         if (header & 0xFFFF) != _LEVELS or instrument == 0 or instrument >= tops.shape[0]:
             continue
         apply_levels(rows, i, sequences[i], sizes, bits, tops)
-        if (header >> 24) & _LAST and tops[instrument, STATE] == LIVE:
+        if not (header >> 24) & _LAST or tops[instrument, STATE] != LIVE:
+            continue
+        if tops[instrument, BID] > 0 or tops[instrument, ASK] < MICROS:
             out[count, 0] = sequences[i]
             out[count, 1] = instrument
             out[count, 2] = rows[i, 2]

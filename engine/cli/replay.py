@@ -70,9 +70,9 @@ def _names(tape: TapeReader) -> dict[int, str]:
 
 
 def _print(path: Path, verdict: Verdict, names: dict[int, str]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     rate = verdict.records / verdict.seconds if verdict.seconds else 0.0
-    console.print(f"[dim]tape[/]       {path}", soft_wrap=True)
+    console.print(f"[dim]tape[/]       {path}")
     console.print(
         f"[dim]replayed[/]   {verdict.records:,} records, {verdict.batches:,} batches, "
         f"{verdict.outputs:,} outputs in {verdict.seconds:.2f} s ({rate:,.0f} records/s)"
@@ -87,7 +87,7 @@ def _print(path: Path, verdict: Verdict, names: dict[int, str]) -> None:
         console.print(f"[yellow]unfinished[/] {verdict.unfinished} batches cut off")
     if verdict.first is not None:
         where = _divergence_text(verdict.first, names)
-        console.print(f"[bold red]diverged[/]   first at {where}", soft_wrap=True)
+        console.print(f"[bold red]diverged[/]   first at {where}")
         console.print(f"           {verdict.divergent_batches:,} batches differ in all")
     elif verdict.damage:
         console.print("           every output still equals the tape")

@@ -115,31 +115,32 @@ def _closed_batches(
 ) -> Generator[_Batch, None, int]:
     """Yield every batch that is closed within `rows`; return how many rows that was."""
     opens, closes = _marks(rows)
-    # A batch whose closing record is damaged ends where the next one opens.
-    limits = np.append(opens[1:], len(rows)).tolist()
+    # Each batch ends at the next closing record, or where that is damaged, at the next opening.
+    limits = np.append(opens[1:], len(rows))
+    ends = np.append(closes, len(rows))[np.searchsorted(closes, opens)]
+    opens, ends, limits = (a[ends < len(rows)] for a in (opens, ends, limits))
+    is_whole = ends <= limits
+    ends = np.minimum(ends, limits)
+    verdict.unfinished += int(np.count_nonzero(~is_whole))
     gaps_here = _has_gap(rows)
-    done = 0
-    for opened, limit in zip(opens.tolist(), limits, strict=True):
-        at = int(np.searchsorted(closes, opened))
-        if at == len(closes):
-            break
-        closed = int(closes[at])
-        done = min(closed + 1, limit)
-        n = int(rows[opened, BODY_WORD])
-        end = min(closed, limit)
-        is_whole = end == closed
-        verdict.unfinished += not is_whole
+    for opened, end, whole, sequence, last, n, now_ns in zip(
+        opens.tolist(),
+        ends.tolist(),
+        is_whole.tolist(),
+        sequences[opens].tolist(),
+        sequences[ends - 1].tolist(),
+        rows[opens, BODY_WORD].tolist(),
+        rows[opens, _LOCAL_NS_WORD].tolist(),
+        strict=True,
+    ):
         inside = rows[opened + 1 : end]
         # A gap inside leaves a batch that never was: there is nothing to compare it with.
-        is_torn = sequences[end - 1] - sequences[opened] != len(inside) or (
-            gaps_here and _has_gap(inside)
-        )
+        is_torn = last - sequence != len(inside) or (gaps_here and _has_gap(inside))
         if is_torn or not 0 <= n <= len(inside):
-            verdict.unfinished += is_whole
+            verdict.unfinished += whole
             continue
-        now_ns = int(rows[opened, _LOCAL_NS_WORD])
-        yield _Batch(int(sequences[opened]) + 1, now_ns, inside[:n], inside[n:], is_whole)
-    return done
+        yield _Batch(sequence + 1, now_ns, inside[:n], inside[n:], whole)
+    return int(ends[-1]) + int(is_whole[-1]) if len(ends) else 0
 
 
 def _last_batch(rows: np.ndarray, sequences: np.ndarray, verdict: Verdict) -> Iterator[_Batch]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,12 +16,12 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from engine.backoffice.metrics import MetricsDuty
+from engine.backoffice.metrics import MetricsDuty, read_counters
 from engine.backoffice.recorder import COUNTERS, RecorderDuty
 from engine.backoffice.store.port import StoreError
 from engine.bus.counters import CounterFile
 from engine.bus.ring import BroadcastWriter, Discipline, create_ring
-from engine.host.duty import create_counters
+from engine.host.duty import State, create_counters
 from engine.host.errors import HostError
 from engine.host.runfile import RunFile
 from engine.tape.format import TapeError
@@ -159,6 +161,41 @@ def test_a_torn_tail_is_recorded_again(run: RunFile, ring: BroadcastWriter):
     counters = record(run)
     assert counters["torn_bytes"] == 44
     assert taped(run) == (list(range(20)), list(range(20)), [])
+
+
+def test_the_process_drains_the_ring_when_told_to_stop(run: RunFile, ring: BroadcastWriter):
+    """After SIGTERM everything published is on the tape and in the database, and the exit is 0."""
+    run.save()
+    process = subprocess.Popen([sys.executable, "-m", "engine.backoffice", run.runtime_dir])
+    try:
+        eventually(lambda: counter(run, "state") == State.READY)
+        for first in range(0, 3 * CAPACITY, 16):
+            ring.publish(rows(first, 16))
+            eventually(lambda seen=first + 16: counter(run, "records") == seen)
+        ring.publish(rows(3 * CAPACITY, CAPACITY // 2))
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    total = 3 * CAPACITY + CAPACITY // 2
+    assert taped(run) == (list(range(total)), list(range(total)), [])
+    assert alter(run, "SELECT entries FROM projection") == [(total,)]
+
+
+def counter(run: RunFile, name: str) -> int:
+    """A counter of the recorder's process, -1 while it has none."""
+    return read_counters(run.counters("recorder")).get(name, -1)
+
+
+def test_a_run_that_is_not_there_is_refused(tmp_path: Path):
+    """Without a run file the process says so in one line and exits with 78."""
+    done = subprocess.run(
+        [sys.executable, "-m", "engine.backoffice", tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 78
+    assert done.stderr.count("\n") == 1
+    assert "run.json" in done.stderr
 
 
 def test_an_earlier_run_is_set_aside_not_overwritten(run: RunFile, ring: BroadcastWriter):
