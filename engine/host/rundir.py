@@ -177,12 +177,13 @@ def leave_if_orphaned(runtime: RunFile, process: str) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Return whether a counter file belongs to a living process."""
+    """Return whether a counter file belongs to another living process."""
     try:
         counters = CounterFile.attach(path)
     except BusError:
         return False
     try:
-        return proc.is_alive(counters.get(counters.index("pid")))
+        pid = counters.get(counters.index("pid"))
+        return pid != os.getpid() and proc.is_alive(pid)
     finally:
         counters.close()
