@@ -103,12 +103,14 @@ class RecorderDuty:
 
     def close(self) -> None:
         """Let the keeper finish, then close ring and tape."""
-        if self._keeper is not None:
-            self._keeper.stop()
-        if self._tape is not None:
-            self._tape.close()
-        if self._ring is not None:
-            self._ring.close()
+        try:
+            if self._keeper is not None:
+                self._keeper.stop()
+        finally:
+            if self._tape is not None:
+                self._tape.close()
+            if self._ring is not None:
+                self._ring.close()
 
     def _record(self, ring: BroadcastReader, tape: TapeWriter, count: int) -> None:
         """Append polled rows, after a GAP for what is missing, without what is there already."""
@@ -217,7 +219,8 @@ def make_way(directory: Path, run_id: int) -> None:
     overwritten.
     """
     tape, database, slugs = (directory / n for n in (TAPE_FILE, DATABASE_FILE, SLUG_FILE))
-    if tape.exists():
+    # An empty file is a tape whose recorder died before it wrote anything.
+    if tape.exists() and tape.stat().st_size:
         with TapeReader(tape) as reader:
             earlier = reader.header.run_id
         if earlier != run_id:

@@ -225,6 +225,15 @@ def test_a_foreign_file_in_the_way_is_refused(
     assert path.read_bytes() == b"not ours at all, " * 100
 
 
+def test_an_empty_file_is_a_tape_to_begin(run: RunFile, ring: BroadcastWriter):
+    """A recorder that died before its first byte left nothing to keep."""
+    run.state("tape.ht").parent.mkdir()
+    run.state("tape.ht").touch()
+    ring.publish(rows(0, 3))
+    record(run)
+    assert taped(run)[0] == [0, 1, 2]
+
+
 def test_slugs_are_kept_beside_the_tape(run: RunFile, ring: BroadcastWriter):
     """What the feeds call the markets outlives the runtime directory."""
     (run.runtime_dir / "instruments.json").write_text('{"instruments": []}')

@@ -44,12 +44,19 @@ class SqliteStore:
         self._run_id = f"{header.run_id:016x}"
         try:
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StoreError(f"database cannot be opened: file={path}, {error}") from None
+        try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._migrate()
             self._enrol(header, strategies)
         except sqlite3.Error as error:
+            self._db.close()
             raise StoreError(f"database cannot be used: file={path}, {error}") from None
+        except StoreError:
+            self._db.close()
+            raise
 
     def entries(self) -> int:
         """Return how many entries of the tape are already in it."""
