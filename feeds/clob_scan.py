@@ -95,7 +95,7 @@ _CHANGES_KEYS = _SAW_TIME | _SAW_CHANGES | _SAW_EVENT
 _Rows = int64[:, ::1]
 
 
-@njit(types.UniTuple(int64, 3)(Text, int64), cache=True)
+@njit(inline="always")
 def _level(text, i):  # type: ignore[no-untyped-def]
     """Return (index after the level object at i, price, size), or (-1, 0, 0)."""
     i = skip_space(text, i)

@@ -22,7 +22,7 @@ def word_of(name: str) -> np.uint64:
     return np.uint64(int.from_bytes(name.encode()[:8], "little"))
 
 
-@njit(uint64(Text, int64, int64), cache=True)
+@njit(inline="always")
 def name_word(text, i, end):  # type: ignore[no-untyped-def]
     """Return the first eight characters of text[i:end] as a word."""
     if i + 8 <= text.shape[0]:
@@ -64,7 +64,7 @@ def string_at(text, i):  # type: ignore[no-untyped-def]
     return i + 1, end
 
 
-@njit(Pair(Text, int64, int64), cache=True)
+@njit(inline="always")
 def after_value(text, i, close):  # type: ignore[no-untyped-def]
     """Return (index after the next comma or `close`, 1 if it was `close` else 0), or (-1, 0)."""
     i = skip_space(text, i)
@@ -77,7 +77,7 @@ def after_value(text, i, close):  # type: ignore[no-untyped-def]
     return -1, 0
 
 
-@njit(Pair(Text, int64), cache=True)
+@njit(inline="always")
 def list_begin(text, i):  # type: ignore[no-untyped-def]
     """Return (index after the bracket at i, 0), or (index after the list, 1) if it is empty."""
     if text[i] != _OPEN_LIST:

@@ -22,18 +22,23 @@ _QUOTES = np.uint64(0x2222222222222222)
 _BACKSLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
 _SPACES = np.uint64(0x2020202020202020)
 _DELETES = np.uint64(0x7F7F7F7F7F7F7F7F)
+_BYTE_NUMBERS = np.uint64(0x0001020304050607)  # times 1 << 8k, its highest byte is k
+_ONE, _SEVEN, _FIFTY_SIX = np.uint64(1), np.uint64(7), np.uint64(56)
+_SCALES = np.array([10 ** (6 - k) for k in range(7)], np.int64)
 
 
-@njit(uint64(Text, int64), cache=True)
+@njit(inline="always")
 def word_at(text, i):  # type: ignore[no-untyped-def]
     """Return the eight bytes from i on as a little-endian word; the caller knows i + 8 <= n."""
+    # Unsigned indices: a signed one is tested for "from the end", and eight tests are not one load.
+    at = np.uint64(i)
     word = np.uint64(0)
-    for k in range(8):  # the compiler makes one load of it
-        word |= np.uint64(text[i + k]) << np.uint64(8 * k)
+    for k in range(8):
+        word |= np.uint64(text[at + np.uint64(k)]) << np.uint64(8 * k)
     return word
 
 
-@njit(uint64(Text, int64, int64), cache=True)
+@njit(inline="always")
 def tail_word(text, i, length):  # type: ignore[no-untyped-def]
     """Return the `length` (0 to 8) bytes from i on as a word, the rest of it zero."""
     word = np.uint64(0)
@@ -42,7 +47,7 @@ def tail_word(text, i, length):  # type: ignore[no-untyped-def]
     return word
 
 
-@njit(int64(Text, int64), cache=True)
+@njit(inline="always")
 def skip_space(text, i):  # type: ignore[no-untyped-def]
     """Return the index of the first byte from i on that is no JSON white space; n if none."""
     n = text.shape[0]
@@ -51,7 +56,7 @@ def skip_space(text, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@njit(int64(Text, int64), cache=True)
+@njit(inline="always")
 def string_end(text, i):  # type: ignore[no-untyped-def]
     """Return the index of the quote that closes the string whose first character is at i, or -1."""
     n = text.shape[0]
@@ -60,15 +65,17 @@ def string_end(text, i):  # type: ignore[no-untyped-def]
         quotes = word ^ _QUOTES
         backslashes = word ^ _BACKSLASHES
         deletes = word ^ _DELETES
-        # The well-known "has a zero byte" and "has a byte below 32" tests; false alarms only make
-        # the byte-wise loop below look closer.
+        # The well-known tests for "has a zero byte" and "has a byte below 32". Their lowest mark is
+        # always a true one; higher ones may be the borrow of a lower.
         found = (quotes - _ONES) & ~quotes
         found |= (backslashes - _ONES) & ~backslashes
         found |= (deletes - _ONES) & ~deletes
         found |= (word - _SPACES) & ~word
-        found |= word
-        if found & _HIGHS:
-            break
+        found = (found | word) & _HIGHS
+        if found:
+            lowest = (found & (~found + _ONE)) >> _SEVEN
+            i += int64((lowest * _BYTE_NUMBERS) >> _FIFTY_SIX)
+            return i if text[i] == _QUOTE else -1
         i += 8
     while i < n:
         byte = text[i]
@@ -86,31 +93,25 @@ def micros_in(text, i, end):  # type: ignore[no-untyped-def]
 
     The number has no sign and no exponent, up to nine digits before the point and six behind it.
     """
+    at, stop = np.uint64(i), np.uint64(end)  # unsigned: never "from the end"
     value = 0
     digits = 0
-    while i < end and _ZERO <= text[i] <= _NINE:
-        value = value * 10 + (text[i] - _ZERO)
+    while at < stop and _ZERO <= text[at] <= _NINE:
+        value = value * 10 + (text[at] - _ZERO)
         digits += 1
-        i += 1
-        if digits > INTEGER_DIGITS_MAX:
-            return -1
+        at += _ONE
     decimals = 0
-    if i < end and text[i] == _POINT:
-        i += 1
-        while i < end and _ZERO <= text[i] <= _NINE:
-            value = value * 10 + (text[i] - _ZERO)
+    if at < stop and text[at] == _POINT:
+        at += _ONE
+        while at < stop and _ZERO <= text[at] <= _NINE and decimals <= DECIMALS_MAX:
+            value = value * 10 + (text[at] - _ZERO)
             decimals += 1
-            i += 1
-            if decimals > DECIMALS_MAX:
-                return -1
-        if decimals == 0:
+            at += _ONE
+        if decimals == 0 or decimals > DECIMALS_MAX:
             return -1
-    if i != end or digits + decimals == 0:
+    if at != stop or digits + decimals == 0 or digits > INTEGER_DIGITS_MAX:
         return -1
-    while decimals < DECIMALS_MAX:
-        value *= 10
-        decimals += 1
-    return value
+    return value * _SCALES[decimals]
 
 
 @njit(int64(Text, int64, int64), cache=True)

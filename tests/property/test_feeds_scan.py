@@ -19,7 +19,7 @@ from feeds_support import (
     spaced,
     twin,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.wire.codes import Kind
@@ -33,6 +33,9 @@ from feeds.text import hash_prefix_in, integer_in, micros_in, skip_space, string
 
 LOCAL_NS = 1_800_000_000_000_000_000
 GUARD = 0x5A5A_5A5A_5A5A_5A5A
+
+# The first call of a jitted function may compile it.
+untimed = settings(deadline=None)
 
 prices = st.integers(1, 9_999).map(lambda n: f"{Decimal(n) / 10_000:f}")
 cent_prices = st.integers(1, 99).map(lambda n: f"{Decimal(n) / 100}")
@@ -83,6 +86,7 @@ def _scan(frame: bytes, instruments, rows: int = 64) -> np.ndarray | None:
     return None if count == NOT_PLAIN else out[1 : 1 + count]
 
 
+@untimed
 @given(documents, spellings, st.randoms(use_true_random=False))
 def test_scanner_patient_decoder_and_twin_agree(document, spell, random):
     """Whatever the order of keys and the spelling, three decoders read the same records."""
@@ -99,6 +103,7 @@ def test_scanner_patient_decoder_and_twin_agree(document, spell, random):
     np.testing.assert_array_equal(rows[order], slow[slow_order])
 
 
+@untimed
 @given(documents, st.data())
 def test_mutated_frames_are_read_alike_or_refused(document, data):
     """A damaged frame gives what a standard reading gives, or nothing; never something else."""
@@ -124,6 +129,7 @@ def test_mutated_frames_are_read_alike_or_refused(document, data):
     assert said_by(rows) == said_by(slow.decode(bytes(frame), LOCAL_NS).records())
 
 
+@untimed
 @given(st.one_of(st.binary(max_size=400), st.text('[]{}":,0123456789.asidbk _', max_size=300)))
 def test_arbitrary_bytes_never_crash_a_decoder(content):
     """Any bytes at all are either read or refused with MalformedFrame."""
@@ -136,6 +142,7 @@ def test_arbitrary_bytes_never_crash_a_decoder(content):
     assert rows.shape[1] == 16
 
 
+@untimed
 @given(documents, st.integers(0, 3000))
 def test_truncated_frames_are_never_read(document, length):
     """A frame that ends too early is refused, wherever it ends."""
@@ -147,6 +154,7 @@ def test_truncated_frames_are_never_read(document, length):
         MarketDecoder(instruments).decode(cut, LOCAL_NS)
 
 
+@untimed
 @given(st.lists(levels, min_size=1, max_size=3))
 def test_full_rows_are_not_plain(books):
     """Where the records do not fit, the scanner says so instead of writing past the end."""
@@ -156,6 +164,7 @@ def test_full_rows_are_not_plain(books):
     assert _scan(frame, instruments, rows=needed - 1) is None
 
 
+@untimed
 @given(st.one_of(st.text("0123456789.", max_size=20), st.text(max_size=8), sizes, prices))
 def test_jitted_numbers_are_the_plain_ones(text):
     """The jitted reading of a decimal and the plain one agree on every text."""
@@ -167,6 +176,7 @@ def test_jitted_numbers_are_the_plain_ones(text):
     assert micros_in(np.frombuffer(data, np.uint8), 0, len(data)) == expected
 
 
+@untimed
 @given(st.binary(max_size=60), st.integers(0, 60))
 def test_jitted_text_helpers_have_plain_twins(data, start):
     """Ends of strings, white space, whole numbers and hashes are what plain Python finds."""
@@ -199,6 +209,7 @@ json_values = st.recursive(
 )
 
 
+@untimed
 @given(json_values)
 def test_sane_json_has_a_fine_shape(value):
     """JSON without repeated keys and not nested absurdly passes the check of shape."""
