@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +14,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from deadlines import wait_until
 
 from engine.backoffice.metrics import MetricsDuty, read_counters
 from engine.backoffice.recorder import COUNTERS, RecorderDuty
@@ -98,11 +98,8 @@ def taped(run: RunFile) -> tuple[list[int], list[int], list[Gap]]:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for something another thread does."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
+    """Wait for something another thread or process does."""
+    wait_until(condition, 20, "what the recorder was to do")
 
 
 def test_everything_published_is_on_the_tape_in_order(run: RunFile, ring: BroadcastWriter):
