@@ -149,13 +149,13 @@ class GammaFeed:
             self._instruments.save(self._runtime_dir)
 
     def _admit(self, market: Market) -> tuple[Instrument, Instrument]:
+        taken = [token for token in market.tokens if self._instruments.find(token)]
+        if taken:
+            raise MarketRefused(f"token of another market: slug={market.slug}, token={taken[0]}")
         if len(self._instruments) + 2 > self._indices_max:
             raise MarketRefused(
                 f"no room for another market: slug={market.slug}, instruments={self._indices_max}"
             )
-        taken = [token for token in market.tokens if self._instruments.find(token)]
-        if taken:
-            raise MarketRefused(f"token of another market: slug={market.slug}, token={taken[0]}")
         pair = self._instruments.add(market)
         self._publish(instrument_rows(pair, self._context.clock.now_ns()))
         self._set("markets", len(self._instruments) // 2)
