@@ -19,7 +19,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A marketable limit: `size` at `limit` or better, all of it (FOK) or what crosses (FAK)."""
+    """A marketable limit: `size` at `limit` or better, all of it (FOK) or what crosses (FAK).
+
+    budget: pUSD micros a buy spends; 0 = limit × size. The venue fills marketable buys by budget,
+    so a better price buys more shares than `size`.
+    """
 
     instrument: int
     side: int
@@ -27,6 +31,7 @@ class Take:
     size: int
     fill_or_kill: bool
     edge: int = 0  # expected profit in micros, for the record
+    budget: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from engine.core.world.books import (
     LIVE,
     LOADING,
     LOCAL_NS,
+    PAIR,
     REJECTED,
     STATE,
     TRACE,
@@ -143,6 +144,8 @@ def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyp
     tops[instrument, LOCAL_NS] = rows[i, 3]
     tops[instrument, TRACE] = sequence
     if flags & _LAST and tops[instrument, STATE] != AWAITING_SNAPSHOT:
+        if tops[instrument, BID] > 0 and tops[instrument, ASK] < MICROS:
+            tops[instrument, PAIR] = tops[instrument, BID] + tops[instrument, ASK]
         certified = tops[instrument, BID] < tops[instrument, ASK]
         if flags & _TOUCH:
             claim = rows[i, _CLAIM_WORD]

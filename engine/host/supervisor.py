@@ -271,7 +271,7 @@ class Supervisor:
                 self._cancel_at_venue()
                 self._give_up()
             case Role.EXCHANGE:
-                self.halt(Reason.HALT_FEED_LOST, f"the venue is gone: {what}")
+                self.halt(Reason.HALT_VENUE_LOST, f"the venue is gone: {what}")
                 self._give_up()
 
     def _plan_restart(self, child: Child) -> None:

@@ -263,6 +263,27 @@ def test_dutch_book_takes_both_asks_when_they_sum_below_one_after_fees() -> None
     assert all(int(d["edge"]) > 0 for d in of_kind(out, Kind.DECISION))
 
 
+def test_dutch_legs_spend_what_the_walk_costs_not_limit_times_size() -> None:
+    """The venue fills buys by budget: at the worst price a leg of two levels would overfill."""
+    driver = Driver(DUTCH)
+    out = driver.open_market(
+        ({"0.40": "100"}, {"0.45": "30", "0.46": "50"}), ({"0.40": "100"}, {"0.48": "40"})
+    )
+    up, down = of_kind(out, Kind.NEW_ORDER)
+    assert int(up["budget"]) == 30 * 450_000 + 10 * 460_000
+    assert int(down["budget"]) == 40 * 480_000
+
+
+def test_an_emptied_book_keeps_its_last_worth() -> None:
+    """When both sides vanish at the close, holdings stay valued at the last real mid."""
+    driver, orders = quoting()
+    live(driver, orders[0])
+    driver.step(fill(HASH, "0.48", "20", liquidity=Liquidity.MAKER))
+    before = driver.engine.gauges()["equity_micros"]
+    driver.step(book(UP, {}, {}))
+    assert driver.engine.gauges()["equity_micros"] == before
+
+
 def test_dutch_book_leaves_an_edge_the_fee_eats() -> None:
     """Asks of 0.49 + 0.50 look like a cent and cost three and a half in fees."""
     driver = Driver(DUTCH)

@@ -145,6 +145,7 @@ class Planner:
             post_only=False,
             leg=self._leg(strategy, event.trace),
             edge=take.edge,
+            budget=take.budget,
         )
 
     def _submit(self, world: World, candidate: Candidate, event: Event) -> Order:
@@ -166,7 +167,7 @@ class Planner:
         out["price"] = candidate.price
         out["size"] = candidate.size
         if candidate.side == Side.BUY and not candidate.post_only:
-            out["budget"] = candidate.notional
+            out["budget"] = candidate.budget or candidate.notional
         out["salt"] = ids.salt(order_id)
         out["timestamp_ms"] = world.now_ns // 1_000_000
         out["trigger_ns"] = event.trigger_ns

@@ -32,6 +32,7 @@ class Candidate:
     post_only: bool
     leg: int
     edge: int = 0
+    budget: int = 0  # pUSD micros a marketable buy spends, 0 = price × size
 
     @property
     def notional(self) -> int:

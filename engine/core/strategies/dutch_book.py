@@ -71,7 +71,7 @@ class DutchBook:
             return ()
         memory.last_ns[market.number] = venue_ns
         buy_up, buy_down = (
-            Take(i.index, Side.BUY, leg.limit, sweep.size, fill_or_kill=True, edge=sweep.profit)
+            Take(i.index, Side.BUY, leg.limit, sweep.size, True, sweep.profit, leg.gross)
             for i, leg in zip((up, down), sweep.legs, strict=True)
         )
         return (Basket((buy_up, buy_down), sweep.profit),)

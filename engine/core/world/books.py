@@ -29,7 +29,8 @@ TRACE = 6  # tape sequence of the last record applied
 TICK = 7  # micros
 LAST_TRADE = 8
 REJECTED = 9  # rows refused: off the grid, negative, before a snapshot
-TOP_COLUMNS = 10
+PAIR = 10  # best bid + best ask when both sides last had one: twice the last real mid
+TOP_COLUMNS = 11
 
 AWAITING_SNAPSHOT = 0
 LOADING = 1  # a snapshot has begun and not ended
@@ -66,6 +67,10 @@ class Books:
     def age_ns(self, instrument: int, now_ns: int) -> int:
         """Return how long ago the last frame for this book reached us."""
         return now_ns - int(self.tops[instrument, LOCAL_NS])
+
+    def double_mid(self, instrument: int) -> int:
+        """Return twice the last two-sided mid in micros, twice one half before there was one."""
+        return int(self.tops[instrument, PAIR]) or MICROS
 
     def levels(self, instrument: int, side: int, count: int) -> list[tuple[int, int]]:
         """Return up to `count` (price, size) levels in micros, best first."""

@@ -69,11 +69,11 @@ class World:
         )
 
     def equity(self) -> int:
-        """Return profit and loss in micros: cash flow, payouts, and holdings at the mid."""
+        """Return profit and loss in micros: cash flow, payouts, and holdings at the last
+        mid a book had: an emptied one says nothing about worth."""
         value = self.cash.flow + self.cash.redeemable
         for instrument in self.lots.positions:
             size = self.lots.size(instrument)
             if size:
-                bid, ask, _, _ = self.books.touch(instrument)
-                value += size * (bid + ask) // 2_000_000
+                value += size * self.books.double_mid(instrument) // 2_000_000
         return value
