@@ -53,12 +53,14 @@ COMMANDS = {
     "resume": Command(OPERATE, "halt:resume", "Clear a halt, with a reason."),
     "stop": Command(OPERATE, "stop:stop", "Stop a run in order."),
     "config": Command(OPERATE, "config:config_app", "Check or show a configuration."),
+    "keys": Command(OPERATE, "keys:keys_app", "Make and look after private keys."),
     "replay": Command(
         LOOK_BACK, "replay:replay", "Prove a tape: a fresh core says every byte again."
     ),
     "tape": Command(LOOK_BACK, "tape:tape_app", "Look into a tape, verify it, print it."),
     "report": Command(LOOK_BACK, "report:report", "Make the report of a run from its tape."),
     "orderlog": Command(LOOK_BACK, "orderlog:orderlog_app", "Look into an order log, verify it."),
+    "bench": Command(LOOK_BACK, "bench:bench_app", "Measure tick to trade on this machine."),
     "wire": Command(LOOK_BACK, "wire:wire_app", "Export the record layout as JSON, C or Rust."),
 }
 

@@ -1,0 +1,68 @@
+"""Tick to trade: frame on a socket in, signed order on a socket out, by the real processes.
+
+Everything a trade waits for is in here: what is slower in this bench makes every order later, and
+an order that is later than another's gets nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from engine.bench import market
+from engine.bench.result import Played, Result
+from engine.bench.run import Plan, measure
+from engine.bench.stages import STAGES
+from engine.host.errors import RefuseError
+
+TINY = {"rate": 100, "ticks": 12, "rounds": 1, "warmup_ticks": 4}
+REAL = {"rate": 1_000, "ticks": 10_000, "rounds": 5, "warmup_ticks": 200}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("profile", ["fused", "shared"])
+def test_tick_to_trade(benchmark: BenchmarkFixture, tmp_path: Path, profile: str) -> None:
+    """Every tick is answered by the order that names it, and each stage of it is on the tape."""
+    plan = Plan(profile, **(TINY if benchmark.disabled else REAL))
+    result = benchmark.pedantic(
+        lambda: measure(plan, tmp_path, lambda _text: None), rounds=1, iterations=1
+    )
+    assert isinstance(result, Result)
+    assert (result.ticks, result.unanswered) == (plan.ticks, 0)
+    assert result.engine.n == result.floor.n == plan.ticks
+    orders = plan.ticks - result.coalesced
+    assert {name: stage.n for name, stage in result.stages.items()} == dict.fromkeys(STAGES, orders)
+    benchmark.extra_info.update(result.to_json())
+
+
+def test_the_ticks_of_a_round_are_told_apart() -> None:
+    """An order's size names the one tick under way that caused it."""
+    ticks = range(3, 3 + market.TICKS)
+    assert len({market.size_of(tick) for tick in ticks}) == market.TICKS
+    assert all(market.tick_of(market.size_of(t) * 1_000_000) == t % market.TICKS for t in ticks)
+
+
+def test_a_round_is_never_longer_than_ticks_can_be_told_apart() -> None:
+    """A plan that asks for it is refused, with the way out."""
+    with pytest.raises(RefuseError, match="take more rounds"):
+        _ = Plan("fused", 1_000, 50_000, 2, 100).round_ticks
+
+
+def played(arrived_ns: list[int]) -> Played:
+    """Return a round of ticks intended at 0, 100, 200, …, each sent 10 later."""
+    intended_ns = np.arange(len(arrived_ns), dtype=np.int64) * 100
+    return Played("engine", 0, intended_ns, intended_ns + 10, np.array(arrived_ns), 0)
+
+
+def test_latency_counts_from_when_a_tick_should_have_been_sent() -> None:
+    """What the venue itself was late with is in the latency, and not in the raw one."""
+    assert played([50, 150]).latency_ns().tolist() == [50, 50]
+    assert played([50, 150]).latency_ns(raw=True).tolist() == [40, 40]
+
+
+def test_a_coalesced_tick_is_answered_by_the_next_order() -> None:
+    """Ticks taken in one batch have waited all the same; one after the last order has no answer."""
+    assert played([0, 0, 250, 0]).latency_ns().tolist() == [250, 150, 50]

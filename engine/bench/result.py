@@ -1,0 +1,133 @@
+"""What the bench measured, and its percentiles by the rules of HdrHistogram.
+
+Latency counts from a tick's *intended* time, so a venue or an engine that was held up cannot hide
+the ticks that waited (coordinated omission); `raw` counts from the moment the frame was sent. A
+tick is answered by the first order that knows of it: when several ticks were taken in one batch,
+the last one's order answers them all. A percentile the sample is too small for is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from engine.backoffice.latency import Percentiles, percentiles
+from engine.bench import market
+from engine.bench.stages import STAGES
+
+LATE_NS = 1_000_000_000
+NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The counted ticks of one round, int64[n] each, monotonic nanoseconds; arrived 0 = never."""
+
+    client: str
+    first_tick: int
+    intended_ns: np.ndarray
+    sent_ns: np.ndarray
+    arrived_ns: np.ndarray
+    collections: int
+
+    @classmethod
+    def of(cls, client: str, content: dict[str, Any], skip: int, collections: int) -> Self:
+        """Return the round the venue told of, without its first `skip` ticks."""
+        names = ("intended_ns", "sent_ns", "arrived_ns")
+        intended, sent, arrived = (np.array(content[name][skip:], np.int64) for name in names)
+        return cls(client, content["first_tick"] + skip, intended, sent, arrived, collections)
+
+    @property
+    def answered_ns(self) -> np.ndarray:
+        """When the first order that knows of each tick arrived, int64[n]; NEVER = none did."""
+        own = np.where(self.arrived_ns > 0, self.arrived_ns, NEVER)
+        return np.minimum.accumulate(own[::-1])[::-1]
+
+    def latency_ns(self, *, raw: bool = False) -> np.ndarray:
+        """Return int64[answered] from intended (raw: sent) to the order's arrival."""
+        answered_ns = self.answered_ns
+        since = self.sent_ns if raw else self.intended_ns
+        return np.maximum(answered_ns - since, 0)[answered_ns < NEVER]
+
+    def stages_ns(self, stamps: np.ndarray) -> np.ndarray:
+        """Return int64[k, len(STAGES)] of the answered ticks whose order is among `stamps`."""
+        trigger_ns = stamps[:, 1]
+        within = (trigger_ns >= self.sent_ns[0]) & (trigger_ns < self.sent_ns[-1] + LATE_NS)
+        ours = stamps[within]
+        tick = (ours[:, 0] - self.first_tick) % market.TICKS
+        ours, tick = ours[tick < len(self.sent_ns)], tick[tick < len(self.sent_ns)]
+        path = np.column_stack((self.sent_ns[tick], ours[:, 1:], self.arrived_ns[tick]))
+        return np.diff(path[path[:, -1] > 0], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole run of the bench."""
+
+    profile: str
+    rate: int
+    ticks: int
+    coalesced: int
+    unanswered: int
+    gc_collections: int
+    engine: Percentiles
+    floor: Percentiles
+    engine_raw: Percentiles
+    floor_raw: Percentiles
+    stages: dict[str, Percentiles]
+    rounds: tuple[tuple[int, int], ...]  # (floor p50, engine p50) of each pair, nanoseconds
+
+    @classmethod
+    def of(cls, profile: str, rate: int, played: Sequence[Played], stamps: np.ndarray) -> Self:
+        """Return the result of all rounds, floor and engine in turn."""
+        floors, engines = played[::2], played[1::2]
+        steps = np.concatenate([each.stages_ns(stamps) for each in engines])
+        return cls(
+            profile=profile,
+            rate=rate,
+            ticks=sum(len(each.sent_ns) for each in engines),
+            coalesced=sum(
+                int(((each.arrived_ns == 0) & (each.answered_ns < NEVER)).sum()) for each in engines
+            ),
+            unanswered=sum(int((each.answered_ns == NEVER).sum()) for each in engines),
+            gc_collections=sum(each.collections for each in engines),
+            engine=_all(engines),
+            floor=_all(floors),
+            engine_raw=_all(engines, raw=True),
+            floor_raw=_all(floors, raw=True),
+            stages={name: percentiles(steps[:, i]) for i, name in enumerate(STAGES)},
+            rounds=tuple((_median(f), _median(e)) for f, e in zip(floors, engines, strict=True)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `halftick bench tick-to-trade --json` prints; microseconds."""
+        return {
+            "profile": self.profile,
+            "signing": "full",
+            "rate": self.rate,
+            "ticks": self.ticks,
+            "coalesced": self.coalesced,
+            "unanswered": self.unanswered,
+            **_named("", self.engine),
+            **_named("floor_", self.floor),
+            "raw": {**_named("", self.engine_raw), **_named("floor_", self.floor_raw)},
+            "stages": {name: stage.to_json() for name, stage in self.stages.items()},
+            "gc_collections": self.gc_collections,
+            "rounds_p50_us": [[floor / 1000, engine / 1000] for floor, engine in self.rounds],
+        }
+
+
+def _all(played: Sequence[Played], *, raw: bool = False) -> Percentiles:
+    return percentiles(np.concatenate([each.latency_ns(raw=raw) for each in played]))
+
+
+def _median(played: Played) -> int:
+    return percentiles(played.latency_ns()).p50 or 0
+
+
+def _named(prefix: str, found: Percentiles) -> dict[str, float | None]:
+    values = found.to_json()
+    return {f"{prefix}{name}_us": values[name] for name in ("p50", "p99", "p999")}
