@@ -61,6 +61,9 @@ COMMANDS = {
     "report": Command(LOOK_BACK, "report:report", "Make the report of a run from its tape."),
     "orderlog": Command(LOOK_BACK, "orderlog:orderlog_app", "Look into an order log, verify it."),
     "bench": Command(LOOK_BACK, "bench:bench_app", "Measure tick to trade on this machine."),
+    "vectors": Command(
+        LOOK_BACK, "vectors:vectors", "Check golden vectors against this implementation."
+    ),
     "wire": Command(LOOK_BACK, "wire:wire_app", "Export the record layout as JSON, C or Rust."),
 }
 

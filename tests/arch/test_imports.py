@@ -12,9 +12,11 @@ from sources import PACKAGES, imports, modules, tree
 SIGNER_PURE = frozenset(
     f"signer.{name}"
     for name in (
+        "abi",
         "address",
         "amounts",
         "auth",
+        "budget",
         "contracts",
         "ecdsa",
         "eip712",
@@ -22,6 +24,13 @@ SIGNER_PURE = frozenset(
         "order_v1",
         "order_v2",
         "poly1271",
+        "position_ids",
+        "relayer",
+        "session_keys",
+        "templates",
+        "wallet_addresses",
+        "wallet_calls",
+        "wallets",
     )
 )
 PROCESS = frozenset({"engine.wire", "engine.bus", "engine.host"})
@@ -43,6 +52,17 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "engine.backoffice": PROCESS | {"engine.math", "engine.core", "engine.tape"},
     # It runs the whole engine, and the floor is made of the feeds' and the signer's own sockets.
     "engine.bench": frozenset(PACKAGES),
+    # Golden vectors against everything that computes.
+    "engine.vectors": SIGNER_PURE
+    | {
+        "engine.backoffice.hdr",
+        "engine.exchange.book_hash",
+        "engine.exchange.market",
+        "engine.exchange.matching",
+        "engine.host.errors",
+        "engine.math",
+        "engine.wire",
+    },
     "engine.cli": frozenset(PACKAGES),
     "feeds": PROCESS,
     "signer": PROCESS,
