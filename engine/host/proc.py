@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -11,6 +12,8 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+_CAP_IPC_LOCK = 14
 
 
 def _prctl(option: int, value: int) -> None:
@@ -41,6 +44,31 @@ def hide_memory() -> None:
     """Make the process non-dumpable: no debugger of the same user, no core. For who holds a key."""
     forbid_core_dumps()
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def lock_memory() -> bool:
+    """Keep our memory out of swap, what is allocated later too; return whether the kernel agreed.
+
+    Not asked for under a limit (RLIMIT_MEMLOCK): the lock would hold and allocations fail later.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    with contextlib.suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    is_unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    if not is_unlimited and not _has_capability(_CAP_IPC_LOCK):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
+
+
+def _has_capability(number: int) -> bool:
+    """Return whether the process has a capability in effect."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> number & 1)
+    return False
 
 
 def restrict_files() -> None:

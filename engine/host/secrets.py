@@ -81,7 +81,7 @@ def read_secrets(descriptor: int) -> Account:
         ) from None
     try:
         return account_of(msgspec.json.decode(text))
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested beyond reason
         raise RefuseError(
             f"secrets are not JSON: descriptor={descriptor}, bytes={len(text)}"
         ) from None
