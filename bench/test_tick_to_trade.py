@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -51,18 +50,32 @@ def test_a_round_is_never_longer_than_ticks_can_be_told_apart() -> None:
         _ = Plan("fused", 1_000, 50_000, 2, 100).round_ticks
 
 
-def played(arrived_ns: list[int]) -> Played:
+def played(*arrived_ns: int, counted: slice = slice(0, None)) -> Played:
     """Return a round of ticks intended at 0, 100, 200, …, each sent 10 later."""
-    intended_ns = np.arange(len(arrived_ns), dtype=np.int64) * 100
-    return Played("engine", 0, intended_ns, intended_ns + 10, np.array(arrived_ns), 0)
+    intended_ns = [100 * tick for tick in range(len(arrived_ns))]
+    content = {
+        "first_tick": 0,
+        "intended_ns": intended_ns,
+        "sent_ns": [due_ns + 10 for due_ns in intended_ns],
+        "arrived_ns": list(arrived_ns),
+    }
+    return Played.of("engine", content, counted, 0)
 
 
 def test_latency_counts_from_when_a_tick_should_have_been_sent() -> None:
     """What the venue itself was late with is in the latency, and not in the raw one."""
-    assert played([50, 150]).latency_ns().tolist() == [50, 50]
-    assert played([50, 150]).latency_ns(raw=True).tolist() == [40, 40]
+    assert played(50, 150).latency_ns().tolist() == [50, 50]
+    assert played(50, 150).latency_ns(raw=True).tolist() == [40, 40]
 
 
 def test_a_coalesced_tick_is_answered_by_the_next_order() -> None:
     """Ticks taken in one batch have waited all the same; one after the last order has no answer."""
-    assert played([0, 0, 250, 0]).latency_ns().tolist() == [250, 150, 50]
+    found = played(0, 0, 250, 0)
+    assert found.latency_ns().tolist() == [250, 150, 50]
+    assert (found.coalesced, found.unanswered) == (3, 1)
+
+
+def test_the_last_counted_ticks_may_be_answered_after_the_count() -> None:
+    """Warm-up and closing ticks are not counted, and yet their orders answer."""
+    found = played(10, 0, 0, 350, 450, counted=slice(1, 3))
+    assert found.latency_ns().tolist() == [250, 150]

@@ -24,33 +24,44 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The counted ticks of one round, int64[n] each, monotonic nanoseconds; arrived 0 = never."""
+    """The counted ticks of one round, int64[n] each, monotonic nanoseconds.
+
+    answered_ns: when the first order that knows of the tick arrived, NEVER = none did.
+    """
 
     client: str
     first_tick: int
     intended_ns: np.ndarray
     sent_ns: np.ndarray
-    arrived_ns: np.ndarray
+    answered_ns: np.ndarray
+    coalesced: int
     collections: int
 
     @classmethod
-    def of(cls, client: str, content: dict[str, Any], skip: int, collections: int) -> Self:
-        """Return the round the venue told of, without its first `skip` ticks."""
-        names = ("intended_ns", "sent_ns", "arrived_ns")
-        intended, sent, arrived = (np.array(content[name][skip:], np.int64) for name in names)
-        return cls(client, content["first_tick"] + skip, intended, sent, arrived, collections)
+    def of(cls, client: str, content: dict[str, Any], counted: slice, collections: int) -> Self:
+        """Return the counted ticks of the round the venue told of."""
+        intended_ns, sent_ns, arrived_ns = (
+            np.array(content[name], np.int64) for name in ("intended_ns", "sent_ns", "arrived_ns")
+        )
+        return cls(
+            client,
+            content["first_tick"] + counted.start,
+            intended_ns[counted],
+            sent_ns[counted],
+            answers(arrived_ns)[counted],
+            int((arrived_ns[counted] == 0).sum()),
+            collections,
+        )
 
     @property
-    def answered_ns(self) -> np.ndarray:
-        """When the first order that knows of each tick arrived, int64[n]; NEVER = none did."""
-        own = np.where(self.arrived_ns > 0, self.arrived_ns, NEVER)
-        return np.minimum.accumulate(own[::-1])[::-1]
+    def unanswered(self) -> int:
+        """How many ticks no order knows of."""
+        return int((self.answered_ns == NEVER).sum())
 
     def latency_ns(self, *, raw: bool = False) -> np.ndarray:
         """Return int64[answered] from intended (raw: sent) to the order's arrival."""
-        answered_ns = self.answered_ns
         since = self.sent_ns if raw else self.intended_ns
-        return np.maximum(answered_ns - since, 0)[answered_ns < NEVER]
+        return np.maximum(self.answered_ns - since, 0)[self.answered_ns < NEVER]
 
     def stages_ns(self, stamps: np.ndarray) -> np.ndarray:
         """Return int64[k, len(STAGES)] of the answered ticks whose order is among `stamps`."""
@@ -59,8 +70,8 @@ class Played:
         ours = stamps[within]
         tick = (ours[:, 0] - self.first_tick) % market.TICKS
         ours, tick = ours[tick < len(self.sent_ns)], tick[tick < len(self.sent_ns)]
-        path = np.column_stack((self.sent_ns[tick], ours[:, 1:], self.arrived_ns[tick]))
-        return np.diff(path[path[:, -1] > 0], axis=1)
+        path = np.column_stack((self.sent_ns[tick], ours[:, 1:], self.answered_ns[tick]))
+        return np.diff(path[path[:, -1] < NEVER], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +100,8 @@ class Result:
             profile=profile,
             rate=rate,
             ticks=sum(len(each.sent_ns) for each in engines),
-            coalesced=sum(
-                int(((each.arrived_ns == 0) & (each.answered_ns < NEVER)).sum()) for each in engines
-            ),
-            unanswered=sum(int((each.answered_ns == NEVER).sum()) for each in engines),
+            coalesced=sum(each.coalesced for each in engines),
+            unanswered=sum(each.unanswered for each in engines),
             gc_collections=sum(each.collections for each in engines),
             engine=_all(engines),
             floor=_all(floors),
@@ -118,6 +127,15 @@ class Result:
             "gc_collections": self.gc_collections,
             "rounds_p50_us": [[floor / 1000, engine / 1000] for floor, engine in self.rounds],
         }
+
+
+def answers(arrived_ns: np.ndarray) -> np.ndarray:
+    """Return when each tick was answered, by its own order or by the first after it.
+
+    arrived_ns: int64[n], when each tick's own order arrived, 0 = there is none.
+    """
+    own = np.where(arrived_ns > 0, arrived_ns, NEVER)
+    return np.minimum.accumulate(own[::-1])[::-1]
 
 
 def _all(played: Sequence[Played], *, raw: bool = False) -> Percentiles:

@@ -40,6 +40,7 @@ from engine.host.supervisor import Supervisor
 ENGINE, FLOOR = "engine", "floor"
 ROUND_S_MAX = 120.0  # beyond the ticks themselves
 READY_S_MAX = 60.0
+CLOSING_TICKS = 20  # uncounted: a tick that was coalesced is answered by a later one
 TRIAL_TICKS, RETRY_S = 20, 0.1
 PATIENT_MS = 3_600_000  # what is stopped between its rounds must not be taken for dead
 STRATEGY = "engine.bench.strategy:OneOrderATick"
@@ -62,16 +63,16 @@ class Plan:
 
     @property
     def round_ticks(self) -> tuple[int, int]:
-        """Ticks of one round, uncounted and counted; the books end as they began."""
-        state = market.STATE_TICKS
-        counted = -(-self.ticks // self.rounds // state) * state
-        uncounted = -(-self.warmup_ticks // state) * state
-        if counted + uncounted > market.ROUND_TICKS_MAX:
+        """The counted ticks of one round, and all of them; the books end as they began."""
+        counted = -(-self.ticks // self.rounds)
+        every = self.warmup_ticks + counted + CLOSING_TICKS
+        every += -every % market.STATE_TICKS
+        if every > market.ROUND_TICKS_MAX:
             raise RefuseError(
-                f"too many ticks for a round: ticks={counted + uncounted}, "
-                f"max={market.ROUND_TICKS_MAX}; take more rounds"
+                f"too many ticks for a round: ticks={every}, max={market.ROUND_TICKS_MAX}; "
+                "take more rounds"
             )
-        return uncounted, counted
+        return counted, every
 
 
 def measure(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Result:
@@ -128,15 +129,16 @@ class Rig:
             with self._alone(client):
                 self._wait_until_answering(client)
         played = []
-        uncounted, counted = plan.round_ticks
+        counted, every = plan.round_ticks
+        counted_ticks = slice(plan.warmup_ticks, plan.warmup_ticks + counted)
         for number in range(plan.rounds):
             for client in (FLOOR, ENGINE):
                 tell(f"round {number + 1} of {plan.rounds}: {client}")
                 with self._alone(client):
                     before = self._collections()
-                    content = self._round(client, uncounted + counted, plan.rate)
+                    content = self._round(client, every, plan.rate)
                     collections = self._collections() - before
-                played.append(Played.of(client, content, uncounted, collections))
+                played.append(Played.of(client, content, counted_ticks, collections))
         return played
 
     @contextlib.contextmanager
