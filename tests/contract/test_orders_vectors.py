@@ -67,12 +67,12 @@ def test_orders_of_generations_2_and_3_equal_the_official_clients(
             owner_digest = poly1271.wallet_digest(
                 separator, contents, vector["chain_id"], order.maker
             )
-            owner_signature = key.signature(owner_digest)
+            owner_signature = key.sign(owner_digest)
             assert recover_address(owner_digest, owner_signature) == key.address, where
             signature = poly1271.wrap_signature(owner_signature, separator, contents)
             assert len(signature) == poly1271.SIGNATURE_BYTES
         else:
-            signature = key.signature(digest)
+            signature = key.sign(digest)
             assert recover_address(digest, signature) == key.address, where
         assert signature.hex() == vector["signature"][2:], where
 
@@ -120,7 +120,7 @@ def test_orders_of_generation_1_equal_the_official_client(shared_dir: Path) -> N
         )
         separator = exchange_domain(1, vector["chain_id"], vector["neg_risk"]).separator()
         digest = order_v1.order_hash(order, separator)
-        signature = SigningKey.from_hex(vector["private_key"]).signature(digest)
+        signature = SigningKey.from_hex(vector["private_key"]).sign(digest)
         posted = json.loads(vector["post_body"])
         body = order_v1.body(
             order,
