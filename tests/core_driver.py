@@ -9,7 +9,7 @@ import numpy as np
 from engine.core.engine import Engine
 from engine.core.params import EngineParams, RiskLimits, StrategyParams
 from engine.math.units import MICROS, micros_from_text
-from engine.wire.codes import Connection, FeeCurve, Flag, Kind, Side, Source
+from engine.wire.codes import Connection, FeeCurve, Flag, Kind, MarketStatus, Side, Source
 from engine.wire.records import LEVELS_PER_RECORD, new, typed, words
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -87,6 +87,7 @@ class Driver:
             feed_status(Source.CLOB_USER, Connection.CONNECTED),
             instrument(UP, fee_ppm),
             instrument(DOWN, fee_ppm),
+            status(MarketStatus.OPEN),
             cash(balance),
         )
         return self.step(book(UP, *up), book(DOWN, *down))
@@ -112,6 +113,13 @@ def feed_status(feed: Source, connection: Connection, index: int = 0) -> np.ndar
     """Return the FEED_STATUS of a feed, or of one book of it."""
     record = new(Kind.FEED_STATUS)
     record["feed"], record["connection"], record["instrument"] = feed, connection, index
+    return record
+
+
+def status(market_status: MarketStatus, payout: int = -1) -> np.ndarray:
+    """Return the STATUS of the test market; payout: of Up, micros, once resolved."""
+    record = new(Kind.STATUS)
+    record["instrument"], record["status"], record["payout"] = UP, market_status, payout
     return record
 
 

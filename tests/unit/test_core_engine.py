@@ -14,6 +14,7 @@ from core_driver import (
     UP,
     Driver,
     book,
+    cash,
     feed_status,
     fill,
     instrument,
@@ -21,6 +22,7 @@ from core_driver import (
     of_kind,
     params,
     report,
+    status,
 )
 
 from engine.core.engine import Engine
@@ -228,7 +230,7 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
     """A missing input of a gate refuses; it is never assumed."""
     driver = Driver(SPREAD)
     seen = feed_status(Source.CLOB_USER, Connection.CONNECTED)
-    driver.step(seen, instrument(UP), instrument(DOWN))
+    driver.step(seen, instrument(UP), instrument(DOWN), status(MarketStatus.OPEN))
     out = driver.step(
         book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"})
     )
@@ -236,15 +238,22 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
     assert not of_kind(out, Kind.NEW_ORDER)
 
 
+def test_a_market_the_venue_has_not_opened_is_not_traded() -> None:
+    """Instruments, books and cash are there; without the venue's word no order leaves."""
+    driver = Driver(SPREAD)
+    seen = feed_status(Source.CLOB_USER, Connection.CONNECTED)
+    driver.step(seen, instrument(UP), instrument(DOWN), cash(1_000 * MICROS))
+    books = (book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"}))
+    assert not of_kind(driver.step(*books), Kind.NEW_ORDER)
+    assert of_kind(driver.step(status(MarketStatus.OPEN)), Kind.NEW_ORDER)
+
+
 def test_resolution_pays_out_and_ends_what_is_working() -> None:
     """The winner pays 1, the loser 0; profit is then cash, and no order is left."""
     driver, orders = quoting()
     live(driver, orders[0])
     driver.step(fill(HASH, "0.48", "20", liquidity=Liquidity.MAKER))
-    resolved = new(Kind.STATUS)
-    resolved["instrument"] = UP
-    resolved["status"], resolved["payout"] = MarketStatus.RESOLVED, MICROS
-    driver.step(resolved)
+    driver.step(status(MarketStatus.RESOLVED, MICROS))
     gauges = driver.engine.gauges()
     assert gauges["equity_micros"] == 20 * MICROS - 9_600_000
     assert (gauges["orders_open"], gauges["exposure_micros"]) == (0, 0)

@@ -33,7 +33,7 @@ class Market:
     number: int
     up: Instrument
     down: Instrument
-    status: int = MarketStatus.OPEN
+    status: int = MarketStatus.UNKNOWN  # until the venue says that it accepts orders
     payout_up: int = -1
 
     @property
