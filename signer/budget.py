@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 
-_DIGITS = 50  # far beyond the amounts' own; what is signed is rounded down to cents in the end
+_DIGITS = 28  # as the official client computes; what is signed is cut to cents in the end
 
 
 def pre_fee_amount(

@@ -62,10 +62,12 @@ def _facts(row: Row) -> Iterable[Fact]:
 
 def _amount_facts(row: Row, side: Side) -> Iterable[Fact]:
     price, tick = micros(row["price"]), micros(row["tick_size"])
-    if row["kind"] == "market":
+    if row["kind"] == "limit":
+        exact = limit_amounts(side, price, micros(row["size"]), tick)
+    elif row["kind"] == "market":
         exact = market_amounts(side, price, micros(row["amount"]), tick, taker_unit=1)
     else:
-        exact = limit_amounts(side, price, micros(row["size"]), tick)
+        raise ValueError(f"an order is limit or market: kind={row['kind']!r:.80}")
     expected = Amounts(*(integer(amount) for amount in row["decimal_amounts"]))
     yield "decimal_amounts", expected, exact
     signed = Amounts(integer(row["order"]["makerAmount"]), integer(row["order"]["takerAmount"]))

@@ -34,6 +34,7 @@ _REL_TOL, _ABS_TOL = 1e-9, 1e-12
 _CURVES = {"v2": CURVE_V2, "legacy": CURVE_LEGACY}
 _FEE_DECIMALS = {CURVE_V2: 5, CURVE_LEGACY: 4}
 _ROUNDED = {"down": fee_micros, "up": fee_micros_ceil}
+_HALF_CENT = Decimal("0.005")
 _DIGITS_MAX = 5  # significant digits of a histogram, as HdrHistogram has it
 
 
@@ -83,7 +84,7 @@ def _fee(given: Row, want: Row) -> Iterable[Fact]:
 
 
 def _fee_doc_table(given: Row, want: Row) -> Iterable[Fact]:
-    """The unrounded fee of a table's row, cut to our decimals."""
+    """The unrounded fee of a table's row cut to our decimals, and as printed: to half a cent."""
     curve, rate_ppm, power = _curve(given)
     got = fee_micros(
         exact_micros(given["shares"]), exact_micros(given["price"]), curve, rate_ppm, power
@@ -91,6 +92,9 @@ def _fee_doc_table(given: Row, want: Row) -> Iterable[Fact]:
     unit = Decimal(1).scaleb(-_FEE_DECIMALS[curve])
     raw = decimal(want["raw"])
     yield "raw, rounded down", raw - raw % unit, _dollars(got)
+    printed = decimal(want["table_usd"])
+    is_near = abs(_dollars(got) - printed) <= _HALF_CENT + unit
+    yield "table_usd", printed, printed if is_near else _dollars(got)
 
 
 def _order_fee(given: Row, want: Row) -> Iterable[Fact]:
@@ -164,6 +168,7 @@ def _buy_all(given: Row, want: Row) -> Iterable[Fact]:
     if got.outcome != Outcome.OK:
         return  # what a set would have cost is not told by all refusals
     yield "n", decimal(want["n"]), _dollars(got.size)
+    yield "fees", decimal(want["fees"]), _dollars(sum(leg.fee for leg in got.legs))
     yield "profit", decimal(want["profit"]), _dollars(got.profit)
     yield "legs", len(want["legs"]), len(got.legs)
     for index, (expected, leg) in enumerate(zip(want["legs"], got.legs, strict=True)):

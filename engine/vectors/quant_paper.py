@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from engine.exchange.market import FeeRule
-from engine.exchange.matching import Fill, Order, Pool, Verdict
+from engine.exchange.matching import Fill, Order, Verdict
+from engine.exchange.pool import Pool
 from engine.math.units import MICROS
 from engine.vectors.case import Fact, NotComputed, Row
 from engine.vectors.values import decimal, exact_micros, exponent, member
