@@ -1,7 +1,7 @@
 """The order desk: accepts, holds, fills, rests, cancels. Everything an order can live through.
 
 The desk owns the money side of an order: what it holds of its account while it may still fill.
-`Pool` decides what it gets, `Settlement` moves cash and shares.
+The market's matcher decides what it gets, `Settlement` moves cash and shares.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from engine.exchange.accounts import CASH
 from engine.exchange.events import Listener, OrderEvent
 from engine.exchange.listing import Listing
 from engine.exchange.matching import Fill, Order, Verdict
-from engine.exchange.orders import Answer, Reply, Status, Submission, Trade, VenueOrder
+from engine.exchange.orders import HOUSE, Answer, Reply, Status, Submission, Trade, VenueOrder
 from engine.exchange.rules import VenueRules
 from engine.exchange.schedule import Phase, Schedule
 from engine.exchange.settlement import Settlement
@@ -33,6 +33,7 @@ class OrderDesk:
     """All orders, by hash; those that may still fill in `open`, in order of arrival."""
 
     __slots__ = (
+        "_announce",
         "_listener",
         "_rules",
         "_schedule",
@@ -49,12 +50,15 @@ class OrderDesk:
         settlement: Settlement,
         truth: TruthLedger,
         listener: Listener,
+        announce: Callable[[Listing], None],
     ) -> None:
+        """announce: tells what orders have changed in a market's displayed books."""
         self._rules = rules
         self._schedule = schedule
         self._settlement = settlement
         self._truth = truth
         self._listener = listener
+        self._announce = announce
         self.orders: dict[str, VenueOrder] = {}
         self.open: dict[str, VenueOrder] = {}
 
@@ -64,6 +68,7 @@ class OrderDesk:
         if isinstance(terms, str):
             self._refuse(submission, terms, reply)
             return
+        terms.owner = submission.account.owner
         verdict = listing.pool.judge(terms)
         passive = verdict is Verdict.PASSIVE
         error = self._verdict_error(verdict, terms)
@@ -82,11 +87,12 @@ class OrderDesk:
             expires_ms = self._rules.expires_ms(submission)
             self._schedule.at(expires_ms, Phase.EXPIRE, lambda: self._expire(order, listing))
         order.reply = reply
+        delay_ms = self._rules.delay_ms(submission.market)
         if passive:
             self._act(order, listing)
-        elif self._rules.taker_delay_ms:
+        elif delay_ms:
             order.status = Status.DELAYED
-            act_ms = order.created_ms + self._rules.taker_delay_ms
+            act_ms = order.created_ms + delay_ms
             self._schedule.at(act_ms, Phase.ACT, lambda: self._act(order, listing))
         else:
             self._act(order, listing)
@@ -148,6 +154,8 @@ class OrderDesk:
         if not order.is_open:
             return
         terms = order.terms
+        for own in listing.pool.own_within(terms):
+            self._end(self.orders[own], listing, Status.CANCELED, "own")
         fills, complete = listing.pool.sweep(terms)
         self._hold(order, 0)
         rest = 0 if complete or terms.is_immediate else _rest_of(terms, fills)
@@ -159,9 +167,7 @@ class OrderDesk:
             return
         listing.pool.commit(terms, fills)
         for fill in fills:
-            trade = self._book(order, fill)
-            listing.last_trade_price = decimal_text(fill.price)
-            self._listener.trade_printed(listing, trade)
+            self._take(order, fill, listing)
         if complete or (terms.is_immediate and fills):
             self._close(order, Status.MATCHED)
             if not complete:
@@ -175,15 +181,29 @@ class OrderDesk:
             self._hold(order, rest)
             listing.pool.rest(terms)
             self._listener.order_changed(order, OrderEvent.PLACEMENT)
+        self._announce(listing)
         self._answer(order)
 
-    def _book(self, order: VenueOrder, fill: Fill) -> Trade:
-        """Book a fill of an order whose hold covers it; what it holds shrinks with what is left."""
-        holding = order.held > 0
-        self._hold(order, 0)
-        trade = self._settlement.book(order, fill)
-        if holding and order.terms.left:
-            self._hold(order, _rest_of(order.terms, []))
+    def _take(self, order: VenueOrder, fill: Fill, listing: Listing) -> None:
+        """Book a taker's fill, and tell whose resting order gave it."""
+        maker = self.orders[fill.maker] if fill.maker else None
+        trade = self._book(order, fill, maker)
+        listing.last_trade_price = decimal_text(fill.price)
+        self._listener.trade_printed(listing, trade)
+        if maker is not None:
+            if not maker.terms.left:
+                self._close(maker, Status.MATCHED)
+            self._listener.order_changed(maker, OrderEvent.UPDATE)
+
+    def _book(self, order: VenueOrder, fill: Fill, maker: VenueOrder | None = None) -> Trade:
+        """Book a fill that the holds cover; what an order holds shrinks with what is left."""
+        holding = [leg for leg in (order, maker) if leg is not None and leg.held]
+        for leg in holding:
+            self._hold(leg, 0)
+        trade = self._settlement.book(order, fill, maker)
+        for leg in holding:
+            if leg.terms.left:
+                self._hold(leg, _rest_of(leg.terms, []))
         return trade
 
     def _kill(self, order: VenueOrder) -> None:
@@ -209,13 +229,17 @@ class OrderDesk:
         self._close(order, status)
         self._record_end(order, reason)
         self._listener.order_changed(order, OrderEvent.CANCELLATION)
+        self._announce(listing)
         if order.reply is not None:
             self._answer(order, refusals.NO_MARKET.format(token=order.token))
 
     def _close(self, order: VenueOrder, status: Status) -> None:
+        """End an order; one of the house's own is forgotten, for nobody can ask for it."""
         order.status = status
         self._hold(order, 0)
         self.open.pop(order.order_hash, None)
+        if order.submission.owner == HOUSE:
+            self.orders.pop(order.order_hash, None)
 
     def _hold(self, order: VenueOrder, amount: int) -> None:
         order.submission.account.hold(_asset(order.submission), amount - order.held)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.exchange.market import TICKS, Market
-from engine.exchange.matching import Pool
+from engine.exchange.matching import Matcher
+from engine.exchange.pool import Pool
+from engine.exchange.texts import MICROS
 from engine.wire.codes import MarketStatus
+
+EDGE = 40_000  # micros from 0 and 1: nearer, the venue refines the grid (orders.md §5.2)
+EDGE_TICK = 1_000
 
 
 @dataclass(slots=True, eq=False)
@@ -14,7 +19,7 @@ class Listing:
     """The changing half of a market. last_trade_price: the venue's text, "" before any trade."""
 
     market: Market
-    pool: Pool = field(default_factory=Pool)
+    pool: Matcher = field(default_factory=Pool)
     tick: int = 0
     status: MarketStatus = MarketStatus.OPEN
     last_trade_price: str = ""
@@ -27,6 +32,19 @@ class Listing:
     def is_open(self) -> bool:
         """Whether orders are accepted."""
         return self.status == MarketStatus.OPEN
+
+    @property
+    def is_near_edge(self) -> bool:
+        """Whether the touch has come so near 0 or 1 that the coarse grid is too coarse."""
+        if self.tick <= EDGE_TICK:
+            return False
+        up = self.pool.books[0]
+        return up.best_bid > MICROS - EDGE or 0 < up.best_ask < EDGE
+
+    @property
+    def next_tick(self) -> int:
+        """The next finer grid; today's if there is none."""
+        return next((tick for tick in TICKS if tick < self.tick), self.tick)
 
     def finer_tick(self, prices: list[int]) -> int:
         """Return the coarsest tick, no coarser than today's, on which all `prices` lie."""

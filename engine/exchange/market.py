@@ -15,11 +15,15 @@ TICKS = (100_000, 10_000, 1_000, 100)  # micros, coarse to fine: the grids books
 
 @dataclass(frozen=True, slots=True)
 class FeeRule:
-    """The taker fee of a market; makers pay nothing. rate_ppm: 70_000 is 0.07."""
+    """The taker fee of a market; makers pay nothing and share `rebate_ppm` of it.
+
+    rate_ppm, rebate_ppm: parts per million, 70_000 is 0.07.
+    """
 
     curve: int = FeeCurve.V2
     rate_ppm: int = 70_000
     exponent: int = 1
+    rebate_ppm: int = 200_000
 
     def charge(self, size: int, price: int) -> int:
         """Return the fee of one taker fill in pUSD micros, as it is booked."""
@@ -36,6 +40,7 @@ class Market:
 
     Times are venue milliseconds.  payouts: micros a share, None while nobody knows.
     tick: the one the market opens with.  min_size: micro-shares.  series: Gamma's series, or "".
+    taker_delay_ms: None = the venue's.
     """
 
     slug: str
@@ -52,6 +57,7 @@ class Market:
     generation: int = Generation.V2
     fee: FeeRule = FeeRule()
     series: str = ""
+    taker_delay_ms: int | None = None
 
 
 def derive_tokens(condition_id: str) -> tuple[int, int]:

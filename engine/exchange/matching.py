@@ -1,8 +1,9 @@
-"""The matching model of paper trading: our orders against liquidity that is not ours. Pure.
+"""The matching model: what an order is, what it meets, what it gets. Pure.
 
-One `Pool` is one market. Its two books are two views of the same liquidity (an Up ask at p is a
-Down bid at 1 − p), so what our orders took is remembered once for both, per price, until that price
-disappears from the book. Our orders never change the displayed book and never meet each other.
+Whatever an order meets, it is swept the same way: `judge` says what it is, `sweep` what it would
+get, `commit` makes that happen. Two things can be met: a `Pool` of recorded or live liquidity that
+is not ours, and a `CentralBook` of other clients' orders. Either is one market; its two books are
+two views of one liquidity (an Up ask at p is a Down bid at 1 − p).
 
 ```
 place → judge ─ NO_BOOK, CROSSES ─────────────→ refused
@@ -10,20 +11,19 @@ place → judge ─ NO_BOOK, CROSSES ─────────────→ 
             └─ PASSIVE ──── FOK, FAK: killed;  GTC, GTD: rest → filled later, at the limit
 ```
 Time is the caller's: he judges on the book in force when the order arrives and sweeps on the one in
-force when the delay has passed. A resting order fills at its own limit when a later book has
-opposite levels at or through it. Source: quant.md §8 `paper_order`; quant.md §1.4 for the cash.
+force when the delay has passed. Source: quant.md §8 `paper_order`; quant.md §1.4 for the cash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from engine.exchange.books import Book, Levels
+from engine.exchange.books import Book, Change
 from engine.exchange.texts import MICROS
-from engine.wire.codes import Liquidity, Side, Tif
+from engine.wire.codes import Liquidity, Tif
 
 LOT = 100  # micro-shares: what a budget buys is rounded down to four decimals
 
@@ -38,16 +38,22 @@ class Verdict(Enum):
 
 
 class Fill(NamedTuple):
-    """A quantity at a price, in micros."""
+    """A quantity at a price, in micros.
+
+    dust: micros on top of the notional rounded down.  maker: the key of the resting order that
+    gives it, "" where the liquidity is nobody's.
+    """
 
     price: int
     size: int
     liquidity: int
+    dust: int = 0
+    maker: str = ""
 
     @property
     def notional(self) -> int:
-        """pUSD micros, rounded down."""
-        return self.price * self.size // MICROS
+        """pUSD micros: rounded down, but up where the maker of a full set was rounded down."""
+        return self.price * self.size // MICROS + self.dust
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +61,7 @@ class Order:
     """What matching needs to know of an order, all in micros.
 
     key: the caller's name for it.  outcome: which of the two books.  size: shares wanted.
-    budget: pUSD to spend instead (FOK and FAK buys), 0 = `size` counts.
+    budget: pUSD to spend instead (FOK and FAK buys), 0 = `size` counts.  owner: who signs for it.
     """
 
     key: str
@@ -68,6 +74,7 @@ class Order:
     budget: int = 0
     filled: int = 0
     spent: int = 0
+    owner: str = ""
 
     @property
     def left(self) -> int:
@@ -79,6 +86,24 @@ class Order:
         """Whether what does not match at once is killed."""
         return self.tif in (Tif.FOK, Tif.FAK)
 
+    def count(self, fill: Fill) -> None:
+        """Count a fill as happened."""
+        self.filled += fill.size
+        self.spent += fill.notional
+
+
+class Offer(NamedTuple):
+    """What one resting order or displayed level would give, in the taker's terms.
+
+    maker: as in `Fill`.  makes_set: the maker trades the other token, so the two make or break
+    full sets (a mint, a merge).
+    """
+
+    price: int
+    size: int
+    maker: str = ""
+    makes_set: bool = False
+
 
 class Sweep(NamedTuple):
     """What a taker would get. complete: the order wants nothing more."""
@@ -87,125 +112,64 @@ class Sweep(NamedTuple):
     complete: bool
 
 
-class Pool:
-    """One market's liquidity and our orders resting in it."""
+class Matcher(Protocol):
+    """What an order can meet: one market, both outcomes."""
 
-    __slots__ = ("_taken", "books", "resting")
+    @property
+    def books(self) -> tuple[Book, Book]:
+        """The displayed books, Up and Down."""
 
-    def __init__(self) -> None:
-        self.books = (Book(), Book())
-        self.resting: dict[str, Order] = {}  # in order of arrival
-        self._taken: tuple[Levels, Levels] = ({}, {})  # from Up's bids, from Up's asks
+    def judge(self, order: Order, /) -> Verdict:
+        """Return what the order is on the book in force."""
 
-    def judge(self, order: Order) -> Verdict:
-        """Return what the order is on the displayed book."""
-        book = self.books[order.outcome]
-        if not book.known:
-            return Verdict.NO_BOOK
-        if not _reaches(order, book):
-            return Verdict.PASSIVE
-        return Verdict.CROSSES if order.post_only else Verdict.MARKETABLE
-
-    def sweep(self, order: Order) -> Sweep:
+    def sweep(self, order: Order, /) -> Sweep:
         """Return what the order would take now, best price first; a FOK all or nothing."""
-        fills: list[Fill] = []
-        left, budget = order.left, order.budget - order.spent
-        complete = False
-        for price, available in self._available(order):
-            if order.budget:
-                want = budget * MICROS // price // LOT * LOT
-            else:
-                want = left
-            size = min(want, available)
-            if size:
-                fill = Fill(price, size, Liquidity.TAKER)
-                fills.append(fill)
-                left -= size
-                budget -= fill.notional
-            complete = available >= want
-            if complete:
-                break
-        if order.tif == Tif.FOK and not complete:
-            return Sweep([], False)
-        return Sweep(fills, complete)
 
-    def commit(self, order: Order, fills: list[Fill]) -> None:
-        """Make a sweep happen: count it in the order, and its quantity as taken."""
-        for fill in fills:
-            self._take(order, fill.price, fill)
+    def commit(self, order: Order, fills: list[Fill], /) -> None:
+        """Make a sweep happen, for its makers too."""
 
-    def rest(self, order: Order) -> None:
-        """Let the order wait for later books."""
-        self.resting[order.key] = order
+    def rest(self, order: Order, /) -> None:
+        """Let the order wait."""
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: Order, /) -> None:
         """Take a resting order out; harmless if it does not rest."""
-        self.resting.pop(order.key, None)
 
-    def refresh(self, outcome: int) -> list[tuple[Order, Fill]]:
-        """Fill resting orders from the book of `outcome`, which has just changed, in time order.
+    def own_within(self, order: Order, /) -> list[str]:
+        """Return the keys of the same owner's resting orders that the order would meet."""
 
-        Every level is a fill of its own, at the order's limit. Filled orders leave the pool.
-        """
-        self._forget(outcome)
-        book = self.books[outcome]
-        out: list[tuple[Order, Fill]] = []
-        reached = [o for o in self.resting.values() if o.outcome == outcome and _reaches(o, book)]
-        for order in reached:
-            for price, available in self._available(order):
-                size = min(order.left, available)
-                if not size:
-                    continue
-                fill = Fill(order.limit, size, Liquidity.MAKER)
-                self._take(order, price, fill)
-                out.append((order, fill))
-                if not order.left:
-                    self.remove(order)
-                    break
-        return out
+    def refresh(self, outcome: int, /) -> list[tuple[Order, Fill]]:
+        """Fill resting orders from a displayed book that was replaced."""
 
-    def taken(self, outcome: int, side: int, price: int) -> int:
-        """Return how much of a displayed level our orders took already, in micro-shares."""
-        side, price = _in_up_terms(outcome, side, price)
-        return self._taken[side].get(price, 0)
-
-    def _take(self, order: Order, price: int, fill: Fill) -> None:
-        """Count a fill that the level at `price` of the opposite side gave."""
-        side, price = _in_up_terms(order.outcome, 1 - order.side, price)
-        taken = self._taken[side]
-        taken[price] = taken.get(price, 0) + fill.size
-        order.filled += fill.size
-        order.spent += fill.notional
-
-    def _available(self, order: Order) -> Iterator[tuple[int, int]]:
-        """Yield (price, size) of the opposite side through the limit, best first, net of taken."""
-        opposite = 1 - order.side
-        levels = self.books[order.outcome].side(opposite)
-        if order.side == Side.BUY:
-            prices = sorted(price for price in levels if price <= order.limit)
-        else:
-            prices = sorted((price for price in levels if price >= order.limit), reverse=True)
-        for price in prices:
-            yield price, max(levels[price] - self.taken(order.outcome, opposite, price), 0)
-
-    def _forget(self, outcome: int) -> None:
-        """Forget what was taken at prices which the book of `outcome` no longer shows."""
-        book = self.books[outcome]
-        for side in (Side.BUY, Side.SELL):
-            up_side, _ = _in_up_terms(outcome, side, 0)
-            taken = self._taken[up_side]
-            levels = book.side(side)
-            gone = [p for p in taken if _in_up_terms(outcome, up_side, p)[1] not in levels]
-            for price in gone:
-                del taken[price]
+    def drain(self) -> list[tuple[int, list[Change]]]:
+        """Return what orders changed in the displayed books since the last call."""
 
 
-def _in_up_terms(outcome: int, side: int, price: int) -> tuple[int, int]:
+def sweep(order: Order, offers: Iterable[Offer]) -> Sweep:
+    """Return what an order gets from offers that come best first and within its limit.
+
+    A budget buys down to four decimals of a share. The two sides of a full set always add up to
+    its size: where the price of one rounds down, the taker's rounds up.
+    """
+    fills: list[Fill] = []
+    left, budget = order.left, order.budget - order.spent
+    complete = False
+    for price, available, maker, makes_set in offers:
+        want = budget * MICROS // price // LOT * LOT if order.budget else left
+        size = min(want, available)
+        if size:
+            dust = 1 if makes_set and price * size % MICROS else 0
+            fill = Fill(price, size, Liquidity.TAKER, dust, maker)
+            fills.append(fill)
+            left -= size
+            budget -= fill.notional
+        complete = available >= want
+        if complete:
+            break
+    if order.tif == Tif.FOK and not complete:
+        return Sweep([], False)
+    return Sweep(fills, complete)
+
+
+def in_up_terms(outcome: int, side: int, price: int) -> tuple[int, int]:
     """Return a level as the Up book shows it: a Down bid at p is an Up ask at 1 − p."""
     return (1 - side, MICROS - price) if outcome else (side, price)
-
-
-def _reaches(order: Order, book: Book) -> bool:
-    if order.side == Side.BUY:
-        return bool(book.asks) and book.best_ask <= order.limit
-    return bool(book.bids) and book.best_bid >= order.limit

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.exchange.fates import Fates
 from engine.exchange.recording import PACKAGE
 from engine.exchange.rules import VenueRules
 
@@ -55,8 +56,7 @@ def parse_options(arguments: Sequence[str], program: str) -> Options:
         truth=got.truth,
         rules=VenueRules(
             taker_delay_ms=got.taker_delay_ms,
-            mined_ms=got.mined_ms,
-            confirmed_ms=got.confirmed_ms,
+            fates=Fates(mined_ms=got.mined_ms, confirmed_ms=got.confirmed_ms),
         ),
         chain_id=got.chain_id,
         ring=got.ring,
@@ -84,8 +84,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--balance-usd", type=_positive, default=10_000.0, help="pUSD of each account")
     add("--truth", type=Path, metavar="FILE", help="write the truth ledger there")
     add("--taker-delay-ms", type=_delay, default=rules.taker_delay_ms, help="venue ms")
-    add("--mined-ms", type=_delay, default=rules.mined_ms, help="match to MINED, venue ms")
-    add("--confirmed-ms", type=_delay, default=rules.confirmed_ms, help="match to CONFIRMED")
+    add("--mined-ms", type=_delay, default=rules.fates.mined_ms, help="match to MINED, venue ms")
+    add("--confirmed-ms", type=_delay, default=rules.fates.confirmed_ms, help="match to CONFIRMED")
     add("--chain-id", type=int, choices=(137, 80002), default=137, help="the signing domain's")
     add("--ring", type=Path, metavar="PATH", help="mirror: the ring with the market data")
     add("--run-id", type=int, default=0, metavar="N", help="mirror: 0 = as run.json beside it")

@@ -8,8 +8,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.exchange.accounts import Account
+from engine.exchange.fates import TradeStatus
 from engine.exchange.market import Market
 from engine.exchange.matching import Fill, Order
+
+HOUSE = ""  # the owner of orders that nobody outside can ask for
 
 
 class Status(StrEnum):
@@ -21,14 +24,6 @@ class Status(StrEnum):
     CANCELED = "CANCELED"
     CANCELED_MARKET_RESOLVED = "CANCELED_MARKET_RESOLVED"
     INVALID = "INVALID"  # failed its second validation, after the hold
-
-
-class TradeStatus(StrEnum):
-    """How far a trade has settled."""
-
-    MATCHED = "MATCHED"
-    MINED = "MINED"
-    CONFIRMED = "CONFIRMED"
 
 
 class Answer(NamedTuple):
@@ -50,6 +45,7 @@ Reply = Callable[[Answer], None]
 class Submission:
     """An order whose signature, owner and token are already verified; amounts as signed, micros.
 
+    owner: the API key it came with, `HOUSE` for the exchange's own traders.
     expiration_s: the venue's "expiration", 0 = none.
     """
 
@@ -96,10 +92,12 @@ class VenueOrder:
 
 @dataclass(slots=True, eq=False)
 class Trade:
-    """One fill of one of our orders. The other side is the recorded market's.
+    """One fill of one order: a leg of a trade. The other leg has the same `trade_id`.
 
-    counter_hash: the stranger's order.  mirrored: the stranger is the taker and came from the
-    other token (a mint or a merge), so the trade's top level is of that token.
+    counter: the other leg's order; None if it is the recorded market's, a stranger.
+    counter_hash: its hash, whoever has it.  mirrored: the other leg is of the other token (a mint
+    or a merge), so one of them sees its own trade under that token.  receipt: what it brought and
+    may not be used yet, (asset, micros).
     """
 
     trade_id: str
@@ -112,3 +110,5 @@ class Trade:
     transaction_hash: str
     mirrored: bool
     status: TradeStatus = TradeStatus.MATCHED
+    counter: VenueOrder | None = None
+    receipt: tuple[int, int] | None = None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.exchange.fates import Fates
+from engine.exchange.market import Market
 from engine.exchange.matching import Order
 from engine.exchange.orders import Submission
 from engine.exchange.texts import MICROS, decimal_text
@@ -34,11 +36,19 @@ class VenueRules:
     """What the venue may change from one month to the next. Times in venue ms, money in micros."""
 
     taker_delay_ms: int = 150
-    mined_ms: int = 2_000  # after the match
-    confirmed_ms: int = 5_000  # after the match
+    fates: Fates = Fates()  # how trades settle
+    pays_rebates: bool = False  # to makers, every midnight UTC
     gtd_ahead_ms_min: int = 180_000
     gtd_early_ms: int = 60_000  # a GTD order leaves this long before its stated time
     marketable_buy_min: int = 1_000_000
+    heartbeat_ms: int = 10_000  # without one this long, a key's orders are cancelled
+    heartbeat_sweep_ms: int = 5_000  # how often the venue looks
+    eoa_accepted: bool = True  # the venue refuses new plain addresses as makers
+    v1_accepted: bool = False  # orders of generation 1
+
+    def delay_ms(self, market: Market) -> int:
+        """Return how long a market holds takers."""
+        return self.taker_delay_ms if market.taker_delay_ms is None else market.taker_delay_ms
 
     def expires_ms(self, submission: Submission) -> int:
         """Return when a GTD order leaves the book."""

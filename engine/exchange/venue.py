@@ -14,7 +14,10 @@ from engine.exchange.desk import OrderDesk
 from engine.exchange.events import Listener
 from engine.exchange.listing import Listing
 from engine.exchange.market import Market
+from engine.exchange.matching import Matcher
 from engine.exchange.orders import Reply, Submission, Trade, VenueOrder
+from engine.exchange.pool import Pool
+from engine.exchange.rebates import Rebates
 from engine.exchange.rules import VenueRules
 from engine.exchange.schedule import Phase, Schedule
 from engine.exchange.settlement import Settlement
@@ -30,6 +33,7 @@ class Venue:
     __slots__ = (
         "_by_token",
         "_listener",
+        "_new_pool",
         "_settlement",
         "accounts",
         "desk",
@@ -47,14 +51,17 @@ class Venue:
         truth: TruthLedger,
         listener: Listener,
         seed: str = "",
+        new_pool: Callable[[], Matcher] = Pool,
     ) -> None:
+        """seed: ids and fates follow from it.  new_pool: what orders of a market meet."""
         self.rules = rules
         self.schedule = schedule
         self.accounts = accounts
         self.truth = truth
         self._listener = listener
         self._settlement = Settlement(rules, schedule, truth, listener, seed)
-        self.desk = OrderDesk(rules, schedule, self._settlement, truth, listener)
+        self.desk = OrderDesk(rules, schedule, self._settlement, truth, listener, self._announce)
+        self._new_pool = new_pool
         self.listings: dict[str, Listing] = {}  # by condition id
         self._by_token: dict[int, tuple[Listing, int]] = {}
 
@@ -63,9 +70,19 @@ class Venue:
         """Every trade of our orders, by id, in order of matching."""
         return self._settlement.trades
 
+    @property
+    def rebates(self) -> Rebates:
+        """What makers have earned."""
+        return self._settlement.rebates
+
+    @property
+    def fees(self) -> int:
+        """Taker fees taken so far, in micros."""
+        return self._settlement.fees
+
     def open_market(self, market: Market) -> Listing:
         """List a market; its window's end closes it, and resolves it if its payouts are known."""
-        listing = Listing(market)
+        listing = Listing(market, self._new_pool())
         self.listings[market.condition_id] = listing
         for outcome, token in enumerate(market.tokens):
             self._by_token[token] = (listing, outcome)
@@ -106,11 +123,11 @@ class Venue:
         self.desk.submit(submission, listing, reply)
 
     def cancel(self, account: Account, hashes: Iterable[str]) -> dict[str, str]:
-        """Cancel orders of an account; return for each hash "" or why it was not."""
+        """Cancel orders of an account's owner; return for each hash "" or why it was not."""
         out: dict[str, str] = {}
         for order_hash in hashes:
             order = self.desk.orders.get(order_hash)
-            if order is not None and order.submission.account is not account:
+            if order is not None and order.submission.account.owner != account.owner:
                 out[order_hash] = "Order not found or already canceled"
             else:
                 out[order_hash] = self.desk.cancel(order_hash, self._listing_of)
@@ -119,9 +136,15 @@ class Venue:
     def orders_of(
         self, account: Account, wanted: Callable[[VenueOrder], bool] | None = None
     ) -> list[VenueOrder]:
-        """Return an account's open orders, oldest first."""
-        mine = (o for o in self.desk.open.values() if o.submission.account is account)
+        """Return the open orders of an account's owner, from all its wallets, oldest first."""
+        mine = (o for o in self.desk.open.values() if o.submission.account.owner == account.owner)
         return [order for order in mine if wanted is None or wanted(order)]
+
+    def set_tick(self, listing: Listing, tick: int) -> None:
+        """Put a market on another grid; what rests stays where it is."""
+        old_tick, listing.tick = listing.tick, tick
+        if tick != old_tick:
+            self._listener.tick_changed(listing, old_tick)
 
     def close(self, listing: Listing) -> None:
         """End trading in a market: cancel its orders, empty its books; harmless if ended."""
@@ -149,13 +172,22 @@ class Venue:
         else:
             self.resolve(listing, listing.market.payouts)
 
+    def _announce(self, listing: Listing) -> None:
+        """Tell what orders have changed in the displayed books, and follow with the tick."""
+        changed = listing.pool.drain()
+        if not changed:
+            return
+        for outcome, _ in changed:
+            listing.pool.books[outcome].time_ms = self.schedule.now_ms
+        self._listener.books_changed(listing, changed)
+        if listing.is_near_edge:
+            self.set_tick(listing, listing.next_tick)
+
     def _listing_of(self, order: VenueOrder) -> Listing:
         return self.listings[order.submission.market.condition_id]
 
     def _refine_tick(self, listing: Listing, changed: list[tuple[int, list[Change]]]) -> None:
-        old_tick = listing.tick
-        off_grid = [c.price for _, changes in changed for c in changes if c.price % old_tick]
+        tick = listing.tick
+        off_grid = [c.price for _, changes in changed for c in changes if c.price % tick]
         if off_grid:
-            listing.tick = listing.finer_tick(off_grid)
-            if listing.tick != old_tick:
-                self._listener.tick_changed(listing, old_tick)
+            self.set_tick(listing, listing.finer_tick(off_grid))

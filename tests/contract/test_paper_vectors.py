@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine.exchange.market import FeeRule
-from engine.exchange.matching import Fill, Order, Pool, Verdict
+from engine.exchange.matching import Fill, Order, Verdict
+from engine.exchange.pool import Pool
 from engine.math.units import micros_from_text
 from engine.wire.codes import Liquidity, Side, Tif
 

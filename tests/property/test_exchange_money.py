@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from engine.exchange.accounts import CASH
 from engine.exchange.books import Levels
-from engine.exchange.matching import Order, Pool
+from engine.exchange.matching import Order
+from engine.exchange.pool import Pool
 from engine.exchange.rules import VenueRules
 from engine.wire.codes import Liquidity, Side, Tif
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.exchange.orders import Trade, TradeStatus, VenueOrder
+from engine.exchange.fates import TradeStatus
+from engine.exchange.orders import Trade, VenueOrder
 from engine.exchange.texts import MICROS, decimal_text
 from engine.wire.codes import Liquidity, Side, Tif
 
@@ -37,45 +38,27 @@ def order_view(order: VenueOrder) -> dict[str, Any]:
 
 def trade_view(trade: Trade) -> dict[str, Any]:
     """Return the venue's trade object: top level the taker's, makers in `maker_orders`."""
-    order, fill = trade.order, trade.fill
-    submission = order.submission
-    market, outcome, side = submission.market, submission.outcome, submission.side
-    ours = {
-        "order_id": order.order_hash,
-        "owner": submission.owner,
-        "maker_address": submission.account.address,
-    }
-    stranger = {
-        "order_id": trade.counter_hash,
-        "owner": STRANGER_OWNER,
-        "maker_address": STRANGER_ADDRESS,
-    }
-    if fill.liquidity == Liquidity.TAKER:
-        taker, maker, taker_side, taker_outcome = ours, stranger, side, outcome
-        maker_side, maker_outcome, taker_price = 1 - side, outcome, fill.price
-    elif trade.mirrored:
-        taker, maker, taker_side, taker_outcome = stranger, ours, side, 1 - outcome
-        maker_side, maker_outcome, taker_price = side, outcome, MICROS - fill.price
-    else:
-        taker, maker, taker_side, taker_outcome = stranger, ours, 1 - side, outcome
-        maker_side, maker_outcome, taker_price = side, outcome, fill.price
+    fill, market = trade.fill, trade.order.submission.market
+    taker, maker = _own_leg(trade), _other_leg(trade)
+    if fill.liquidity == Liquidity.MAKER:
+        taker, maker = maker, taker
     return {
         "id": trade.trade_id,
-        "taker_order_id": taker["order_id"],
+        "taker_order_id": taker.order_id,
         "market": market.condition_id,
-        "asset_id": str(market.tokens[taker_outcome]),
-        "side": Side(taker_side).name,
+        "asset_id": str(market.tokens[taker.outcome]),
+        "side": Side(taker.side).name,
         "size": decimal_text(fill.size),
-        "price": decimal_text(taker_price),
+        "price": decimal_text(taker.price),
         "fee_rate_bps": "0",
         "status": str(trade.status),
         "match_time": str(trade.matched_ms // 1_000),
         "match_time_nano": str(trade.matched_ms * 1_000_000),
         "last_update": str(trade.updated_ms // 1_000),
-        "outcome": market.outcomes[taker_outcome],
-        "owner": taker["owner"],
-        "trade_owner": taker["owner"],
-        "maker_address": taker["maker_address"],
+        "outcome": market.outcomes[taker.outcome],
+        "owner": taker.owner,
+        "trade_owner": taker.owner,
+        "maker_address": taker.address,
         "bucket_index": 0,
         "transaction_hash": NO_HASH
         if trade.status is TradeStatus.MATCHED
@@ -83,17 +66,55 @@ def trade_view(trade: Trade) -> dict[str, Any]:
         "trader_side": Liquidity(fill.liquidity).name,
         "maker_orders": [
             {
-                **maker,
+                "order_id": maker.order_id,
+                "owner": maker.owner,
+                "maker_address": maker.address,
                 "matched_amount": decimal_text(fill.size),
-                "price": decimal_text(fill.price),
+                "price": decimal_text(maker.price),
                 "fee_rate_bps": "0",
-                "asset_id": str(market.tokens[maker_outcome]),
-                "outcome": market.outcomes[maker_outcome],
-                "outcome_index": maker_outcome,
-                "side": Side(maker_side).name,
+                "asset_id": str(market.tokens[maker.outcome]),
+                "outcome": market.outcomes[maker.outcome],
+                "outcome_index": maker.outcome,
+                "side": Side(maker.side).name,
             }
         ],
     }
+
+
+class _Leg(NamedTuple):
+    """Who traded what, on one side of a trade."""
+
+    order_id: str
+    owner: str
+    address: str
+    side: int
+    outcome: int
+    price: int
+
+
+def _own_leg(trade: Trade) -> _Leg:
+    submission = trade.order.submission
+    return _Leg(
+        trade.order.order_hash,
+        submission.owner,
+        submission.account.address,
+        submission.side,
+        submission.outcome,
+        trade.fill.price,
+    )
+
+
+def _other_leg(trade: Trade) -> _Leg:
+    """Return the other side: of this token, or in a mint or merge the same side of the other."""
+    own, counter = _own_leg(trade), trade.counter
+    if counter is None:
+        who = (trade.counter_hash, STRANGER_OWNER, STRANGER_ADDRESS)
+    else:
+        key = counter.submission.owner or STRANGER_OWNER
+        who = (counter.order_hash, key, counter.submission.account.address)
+    if trade.mirrored:
+        return _Leg(*who, own.side, 1 - own.outcome, MICROS - own.price)
+    return _Leg(*who, 1 - own.side, own.outcome, own.price)
 
 
 def answer_view(

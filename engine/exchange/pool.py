@@ -1,0 +1,123 @@
+"""The liquidity of paper trading: our orders against books that are not ours. Pure.
+
+What our orders took is remembered once for both outcomes, per price, until that price disappears
+from the book. Our orders never change the displayed book and never meet each other. A resting order
+fills at its own limit when a later book has opposite levels at or through it.
+Source: quant.md §8 `paper_order`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.exchange.books import Book, Change, Levels
+from engine.exchange.matching import Fill, Offer, Order, Sweep, Verdict, in_up_terms, sweep
+from engine.wire.codes import Liquidity, Side
+
+
+class Pool:
+    """One market's liquidity and our orders resting in it."""
+
+    __slots__ = ("_taken", "books", "resting")
+
+    def __init__(self) -> None:
+        self.books = (Book(), Book())
+        self.resting: dict[str, Order] = {}  # in order of arrival
+        self._taken: tuple[Levels, Levels] = ({}, {})  # from Up's bids, from Up's asks
+
+    def judge(self, order: Order) -> Verdict:
+        """Return what the order is on the displayed book."""
+        book = self.books[order.outcome]
+        if not book.known:
+            return Verdict.NO_BOOK
+        if not _reaches(order, book):
+            return Verdict.PASSIVE
+        return Verdict.CROSSES if order.post_only else Verdict.MARKETABLE
+
+    def sweep(self, order: Order) -> Sweep:
+        """Return what the order would take now, best price first; a FOK all or nothing."""
+        return sweep(order, self._available(order))
+
+    def commit(self, order: Order, fills: list[Fill]) -> None:
+        """Make a sweep happen: count it in the order, and its quantity as taken."""
+        for fill in fills:
+            self._take(order, fill.price, fill)
+
+    def rest(self, order: Order) -> None:
+        """Let the order wait for later books."""
+        self.resting[order.key] = order
+
+    def remove(self, order: Order) -> None:
+        """Take a resting order out; harmless if it does not rest."""
+        self.resting.pop(order.key, None)
+
+    def own_within(self, _order: Order) -> list[str]:
+        """Return nothing: our orders never meet each other here."""
+        return []
+
+    def drain(self) -> list[tuple[int, list[Change]]]:
+        """Return nothing: our orders never change the displayed book."""
+        return []
+
+    def refresh(self, outcome: int) -> list[tuple[Order, Fill]]:
+        """Fill resting orders from the book of `outcome`, which has just changed, in time order.
+
+        Every level is a fill of its own, at the order's limit. Filled orders leave the pool.
+        """
+        self._forget(outcome)
+        book = self.books[outcome]
+        out: list[tuple[Order, Fill]] = []
+        reached = [o for o in self.resting.values() if o.outcome == outcome and _reaches(o, book)]
+        for order in reached:
+            for price, available, _, _ in self._available(order):
+                size = min(order.left, available)
+                if not size:
+                    continue
+                fill = Fill(order.limit, size, Liquidity.MAKER)
+                self._take(order, price, fill)
+                out.append((order, fill))
+                if not order.left:
+                    self.remove(order)
+                    break
+        return out
+
+    def taken(self, outcome: int, side: int, price: int) -> int:
+        """Return how much of a displayed level our orders took already, in micro-shares."""
+        side, price = in_up_terms(outcome, side, price)
+        return self._taken[side].get(price, 0)
+
+    def _take(self, order: Order, price: int, fill: Fill) -> None:
+        """Count a fill that the level at `price` of the opposite side gave."""
+        side, price = in_up_terms(order.outcome, 1 - order.side, price)
+        taken = self._taken[side]
+        taken[price] = taken.get(price, 0) + fill.size
+        order.count(fill)
+
+    def _available(self, order: Order) -> Iterator[Offer]:
+        """Yield the opposite side's levels through the limit, best first, net of taken."""
+        opposite = 1 - order.side
+        levels = self.books[order.outcome].side(opposite)
+        if order.side == Side.BUY:
+            prices = sorted(price for price in levels if price <= order.limit)
+        else:
+            prices = sorted((price for price in levels if price >= order.limit), reverse=True)
+        for price in prices:
+            taken = self.taken(order.outcome, opposite, price)
+            yield Offer(price, max(levels[price] - taken, 0))
+
+    def _forget(self, outcome: int) -> None:
+        """Forget what was taken at prices which the book of `outcome` no longer shows."""
+        book = self.books[outcome]
+        for side in (Side.BUY, Side.SELL):
+            up_side, _ = in_up_terms(outcome, side, 0)
+            taken = self._taken[up_side]
+            levels = book.side(side)
+            gone = [p for p in taken if in_up_terms(outcome, up_side, p)[1] not in levels]
+            for price in gone:
+                del taken[price]
+
+
+def _reaches(order: Order, book: Book) -> bool:
+    if order.side == Side.BUY:
+        return bool(book.asks) and book.best_ask <= order.limit
+    return bool(book.bids) and book.best_bid >= order.limit
