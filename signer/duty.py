@@ -25,6 +25,7 @@ from signer.commands import NewOrder, kind_of, read_cancel, read_new_order
 from signer.core_watch import CoreWatch
 from signer.http import Endpoint
 from signer.instruments import Instrument, Instruments
+from signer.ladder import Ladder
 from signer.log_format import EntryKind
 from signer.order_log import OrderLog
 from signer.orders import Orders, OrderState, SentOrder
@@ -55,7 +56,8 @@ class SignerDuty:
         self._now_ns = runtime.clock().now_ns
         self._counters = counters
         self._wallet = wallet
-        self._instruments = Instruments(self._settings, wallet, account.api.key)
+        self._ladder = Ladder(wallet, account.api.key, self._settings.rungs)
+        self._instruments = Instruments(self._settings, self._ladder)
         self._policy = Policy(self._settings.limits)
         self._orders = Orders()
         api = account.api
@@ -80,6 +82,8 @@ class SignerDuty:
         settings, run_id = self._settings, self._runtime.run_id
         warm_up()
         self._open.callback(self._wallet.key.wipe)
+        self._open.callback(self._ladder.close)
+        self._ladder.prepare()
         self._exec = QueueWriter(self._runtime.ring("exec"), run_id)
         self._open.callback(self._exec.close)
         self._ring = QueueReader(self._runtime.ring("orders"), run_id)
@@ -124,6 +128,8 @@ class SignerDuty:
             self._on_rail_change()
         if worked or self._orders.open_count != self._open_shown:
             self._count()
+        elif not self._is_draining:
+            worked = self._ladder.idle(now_ns)
         return worked
 
     def drain(self) -> bool:
@@ -187,15 +193,8 @@ class SignerDuty:
             self._refuse(order, reason)
             return
         began_ns = self._now_ns()
-        signed = instrument.templates[order.side].sign(
-            order.salt,
-            amounts.maker,
-            amounts.taker,
-            order.timestamp_ms,
-            order.expires_s,
-            order.tif,
-            order.post_only,
-        )
+        template = instrument.templates[order.side]
+        signed = self._ladder.sign(order, template, instrument.tick, amounts, began_ns)
         signed_ns = self._now_ns()
         self._counters.add(tally.ORDERS_SIGNED)
         self._time_signing(signed_ns - began_ns)
@@ -292,3 +291,9 @@ class SignerDuty:
         show(tally.LOOKUPS, self._look_ups.asked)
         show(tally.CLOCK_SKEW_S, self._rail.clock.skew_s)
         show(tally.LOG_BYTES, self._log.bytes_written)
+        ladder = self._ladder
+        for index, signed in zip(tally.BY_RUNG, ladder.signed, strict=True):
+            show(index, signed)
+        show(tally.NONCES_LEFT, ladder.nonces_left)
+        show(tally.PRESIGNED_LEFT, ladder.presigned_left)
+        show(tally.PRESIGNED_DROPPED, ladder.dropped)

@@ -17,8 +17,9 @@ from signer.keccak import keccak256
 
 SECRET_BYTES = 32
 SIGNATURE_BYTES = 65
-_S_MAX = 0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E73_57A4501D_DFE92F46_681B20A0
-_V_OFFSET = 27  # Ethereum's v of an even y
+GROUP_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+S_MAX = GROUP_ORDER // 2  # the exchange contract refuses the upper half: one form a signature
+V_OFFSET = 27  # Ethereum's v of an even y
 
 
 class SigningKey:
@@ -64,8 +65,12 @@ class SigningKey:
         lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(
             self._context, self._signature, self._parity, self._raw
         )
-        self._signature[64] = _V_OFFSET + self._parity[0]
+        self._signature[64] = V_OFFSET + self._parity[0]
         return bytes(self._view)
+
+    def times_secret(self, factor: int) -> int:
+        """Return factor · secret mod n: the share of a signature that waits for no message."""
+        return factor * int.from_bytes(ffi.buffer(self._secret), "big") % GROUP_ORDER
 
     def wipe(self) -> None:
         """Overwrite the secret; any later signing fails."""
@@ -83,6 +88,12 @@ def pointer_to(buffer: Any) -> Any:
     return ffi.from_buffer("unsigned char[]", buffer)
 
 
+def point_of(scalar: int) -> tuple[int, int]:
+    """Return x and y of scalar · G; ValueError for a scalar outside [1, n-1]."""
+    point = PublicKey.from_secret(scalar.to_bytes(SECRET_BYTES, "big")).format(compressed=False)
+    return int.from_bytes(point[1:33], "big"), int.from_bytes(point[33:], "big")
+
+
 def recover_address(digest: bytes, signature: bytes) -> str:
     """Return the checksummed address that made a 65-byte signature over a 32-byte digest.
 
@@ -93,11 +104,10 @@ def recover_address(digest: bytes, signature: bytes) -> str:
             f"a digest is 32 bytes and a signature 65: digest={len(digest)}, "
             f"signature={len(signature)}"
         )
-    parity = signature[64] - _V_OFFSET
+    parity = signature[64] - V_OFFSET
     if parity not in (0, 1):
         raise ValueError(f"the last byte of a signature is 27 or 28: v={signature[64]}")
-    # The exchange contract refuses the other half of s: each signature has exactly one form.
-    if int.from_bytes(signature[32:64], "big") > _S_MAX:
+    if int.from_bytes(signature[32:64], "big") > S_MAX:
         raise ValueError("the s of a signature is in the lower half of the group")
     try:
         public = PublicKey.from_signature_and_message(

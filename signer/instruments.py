@@ -6,37 +6,56 @@ contradict is kept out: an instrument without templates is never signed for.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from engine.wire.codes import Kind, Reason, Side
+from engine.wire.codes import Kind, Reason
 from engine.wire.records import typed
 from signer.amounts import PRICE_DECIMALS
 from signer.contracts import Generation, exchange_domain, is_position_id
+from signer.eip712 import Domain
+from signer.ladder import Ladder
 from signer.settings import SignerSettings
 from signer.templates import OrderTemplate
-from signer.wallets import Wallet
+
+
+class Contract(NamedTuple):
+    """What is signed of an instrument."""
+
+    token_id: int
+    generation: int
+    neg_risk: bool
+
+
+class Terms(NamedTuple):
+    """What an order's amounts depend on: minimum size in cents of a share, and the fee."""
+
+    min_size_cents: int
+    fee_curve: int
+    fee_rate_ppm: int
+    fee_exponent: int
 
 
 class Instrument:
     """One token. tick: micros. refusal: why nothing may be signed for it, or OK."""
 
-    __slots__ = ("refusal", "templates", "tick", "token_id")
+    __slots__ = ("contract", "refusal", "templates", "terms", "tick")
 
-    def __init__(self, token_id: int, tick: int, refusal: int) -> None:
-        self.token_id = token_id
+    def __init__(self, contract: Contract, terms: Terms, tick: int, refusal: int) -> None:
+        self.contract = contract
+        self.terms = terms
         self.tick = tick
         self.refusal = refusal
         self.templates: tuple[OrderTemplate, ...] = ()  # by side
 
 
 class Instruments:
-    """All instruments by index."""
+    """All instruments by index. The ladder is told of every change to one."""
 
-    def __init__(self, settings: SignerSettings, wallet: Wallet, owner: str) -> None:
-        """owner: the API key."""
+    def __init__(self, settings: SignerSettings, ladder: Ladder) -> None:
         self._settings = settings
-        self._wallet = wallet
-        self._owner = owner
+        self._ladder = ladder
         self._by_index: dict[int, Instrument] = {}
 
     def get(self, index: int) -> Instrument | None:
@@ -44,25 +63,26 @@ class Instruments:
         return self._by_index.get(index)
 
     def on_instrument(self, row: np.ndarray) -> None:
-        """Take an INSTRUMENT record, int64[16]; a repeated one only renews the tick."""
+        """Take an INSTRUMENT record, int64[16]; a repeated one renews tick and terms."""
         record = typed(row, Kind.INSTRUMENT)[0]
-        index = int(record["instrument"])
+        index, tick = int(record["instrument"]), int(record["tick"])
         token_id = int.from_bytes(bytes(record["token_id"]), "big")
+        contract = Contract(token_id, int(record["generation"]), bool(record["neg_risk"]))
+        terms = Terms(*(int(record[name]) for name in Terms._fields))
         known = self._by_index.get(index)
-        if known is not None and known.token_id == token_id:
-            known.tick = int(record["tick"])
+        if known is not None and (known.contract, known.terms, known.tick) == (
+            contract,
+            terms,
+            tick,
+        ):
             return
-        generation, neg_risk = int(record["generation"]), bool(record["neg_risk"])
-        instrument = Instrument(
-            token_id, int(record["tick"]), self._refusal(generation, neg_risk, token_id)
-        )
+        self._ladder.invalidate(index)
+        if known is not None and known.contract == contract:
+            known.terms, known.tick = terms, tick
+            return
+        instrument = Instrument(contract, terms, tick, self._refusal(contract))
         if instrument.refusal == Reason.OK:
-            domain = exchange_domain(
-                generation, self._settings.chain_id, neg_risk, self._override(generation, neg_risk)
-            )
-            instrument.templates = tuple(
-                OrderTemplate(self._wallet, domain, token_id, side, self._owner) for side in Side
-            )
+            instrument.templates = self._ladder.templates(self._domain(contract), token_id)
         self._by_index[index] = instrument
 
     def on_status(self, row: np.ndarray) -> None:
@@ -70,24 +90,27 @@ class Instruments:
         record = typed(row, Kind.STATUS)[0]
         instrument = self._by_index.get(int(record["instrument"]))
         tick = int(record["tick"])
-        if instrument is not None and tick in PRICE_DECIMALS:
+        if instrument is not None and tick in PRICE_DECIMALS and tick != instrument.tick:
             instrument.tick = tick
+            self._ladder.invalidate(int(record["instrument"]))
 
-    def _refusal(self, generation: int, neg_risk: bool, token_id: int) -> int:
+    def _refusal(self, contract: Contract) -> int:
+        token_id, generation, _ = contract
         if generation not in (Generation.V2, Generation.V3) or token_id == 0:
             return Reason.GENERATION
         # The market's version and the id's layout must agree: either alone has been wrong.
         if is_position_id(token_id) != (generation == Generation.V3):
             return Reason.GENERATION
         try:
-            exchange_domain(
-                generation, self._settings.chain_id, neg_risk, self._override(generation, neg_risk)
-            )
+            self._domain(contract)
         except ValueError:
             return Reason.POLICY_CHAIN
         return Reason.OK
 
-    def _override(self, generation: int, neg_risk: bool) -> str | None:
-        if neg_risk and generation == Generation.V2:
-            return self._settings.neg_risk_exchange_address
-        return self._settings.exchange_address
+    def _domain(self, contract: Contract) -> Domain:
+        """Return the signing domain; ValueError where the chain has no such exchange."""
+        settings = self._settings
+        override = settings.exchange_address
+        if contract.neg_risk and contract.generation == Generation.V2:
+            override = settings.neg_risk_exchange_address
+        return exchange_domain(contract.generation, settings.chain_id, contract.neg_risk, override)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from signer.ladder import Rungs
 from signer.policy import Limits
 
 _NS_PER_MS = 1_000_000
@@ -25,6 +26,7 @@ class SignerSettings:
     request_timeout_ns: int
     core_silence_ns_max: int
     limits: Limits
+    rungs: Rungs
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> SignerSettings:
@@ -45,6 +47,12 @@ class SignerSettings:
                 size_max=_micros(signer["size_shares_max"]),
                 notional_max=_micros(signer["order_notional_usd_max"]),
                 orders_per_second_max=signer["orders_per_second_max"],
+            ),
+            rungs=Rungs(
+                nonces=signer.get("nonces", 0),
+                presigned=signer.get("presigned", 0),
+                presigned_levels=signer.get("presigned_levels", 0),
+                presigned_age_ns_max=signer.get("presigned_age_ms_max", 0) * _NS_PER_MS,
             ),
         )
 

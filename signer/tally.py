@@ -25,6 +25,12 @@ NAMES = (
     "clock_skew_s",
     "sign_ns_last",
     "sign_ns_max",
+    "signed_full",
+    "signed_with_nonce",
+    "signed_ahead",
+    "nonces_left",
+    "presigned_left",
+    "presigned_dropped",
 )
 (
     ORDERS_SIGNED,
@@ -47,4 +53,11 @@ NAMES = (
     CLOCK_SKEW_S,
     SIGN_NS_LAST,
     SIGN_NS_MAX,
+    SIGNED_FULL,
+    SIGNED_WITH_NONCE,
+    SIGNED_AHEAD,
+    NONCES_LEFT,
+    PRESIGNED_LEFT,
+    PRESIGNED_DROPPED,
 ) = range(len(PROCESS_COUNTERS), len(PROCESS_COUNTERS) + len(NAMES))
+BY_RUNG = (SIGNED_FULL, SIGNED_WITH_NONCE, SIGNED_AHEAD)  # in the order of the rungs

@@ -17,6 +17,7 @@ The last three parts matter for deposit wallets only; for all others the order h
 from __future__ import annotations
 
 from binascii import hexlify
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numba as nb
@@ -27,6 +28,7 @@ from signer import order_v2, poly1271
 from signer.ecdsa import pointer_to
 from signer.eip712 import Domain
 from signer.keccak import STATE_WORDS, keccak256_into
+from signer.nonce_pool import NoncePool
 from signer.order_v2 import ZERO_WORD, Order
 from signer.wallets import SignatureType, Wallet
 
@@ -42,11 +44,24 @@ _BUFFER_BYTES = _WALLET_DIGEST + 32
 _SALT, _MAKER_AMOUNT, _TAKER_AMOUNT, _TIMESTAMP = (32 * word + 24 for word in (1, 5, 6, 9))
 
 
+class Rung(IntEnum):
+    """How an order came to its signature, from the dearest way to the cheapest."""
+
+    FULL = 0  # RFC 6979, when it was asked for: equal orders have equal bytes
+    NONCE = 1  # with a nonce made ahead: the same order and id, another signature
+    AHEAD = 2  # before it was asked for: with a salt and a timestamp of its own
+
+
 class SignedOrder(NamedTuple):
-    """An order ready to send: its id, 32 bytes, and the exact body of `POST /order`."""
+    """An order ready to send: its id, 32 bytes, and the exact body of `POST /order`.
+
+    signature: what the body carries in hex, 65 bytes or a deposit wallet's 317.
+    """
 
     order_hash: bytes
     body: bytes
+    signature: bytes
+    rung: Rung
 
 
 @nb.njit("void(uint8[::1], int64, int64)", cache=True, nogil=True)
@@ -91,8 +106,10 @@ class OrderTemplate:
         "_bodies",
         "_buffer",
         "_contents",
+        "_digest",
         "_is_deposit_wallet",
         "_key",
+        "_nonces",
         "_order_hash",
         "_separator",
         "_signed",
@@ -108,10 +125,12 @@ class OrderTemplate:
         owner: str,
         *,
         builder: bytes = ZERO_WORD,
+        nonces: NoncePool | None = None,
     ) -> None:
         """Encode everything that stays. owner: the API key. builder: a builder code, 32 bytes.
 
-        Cold path: some tens of microseconds.
+        nonces: of the wallet's key, used first while there are any. Cold path: some tens of
+        microseconds.
         """
         order = Order(
             salt=0,
@@ -126,6 +145,7 @@ class OrderTemplate:
             builder=builder,
         )
         self._key = wallet.key
+        self._nonces = nonces
         self._separator = domain.separator()
         self._is_deposit_wallet = wallet.signature_type is SignatureType.POLY_1271
         self._bodies = tuple(
@@ -138,6 +158,7 @@ class OrderTemplate:
         digest = _WALLET_DIGEST if self._is_deposit_wallet else _ORDER_HASH
         self._signed = pointer_to(self._buffer[digest : digest + 32])
         view = self._buffer.data
+        self._digest = view[digest : digest + 32]
         self._order_hash = view[_ORDER_HASH : _ORDER_HASH + 32]
         self._contents = view[_STRUCT_HASH : _STRUCT_HASH + 32]
 
@@ -150,8 +171,13 @@ class OrderTemplate:
         expires_s: int,
         tif: int,
         post_only: int,
+        *,
+        is_ahead: bool = False,
     ) -> SignedOrder:
-        """Return the signed order. Hot path. Amounts in micros, salt below 2^53."""
+        """Return the signed order. Hot path. Amounts in micros, salt below 2^53.
+
+        is_ahead: nobody waits for it, so no nonce is spent on it.
+        """
         hash_order(
             self._buffer,
             self._state,
@@ -161,13 +187,21 @@ class OrderTemplate:
             timestamp_ms,
             self._is_deposit_wallet,
         )
-        signature = self._key.sign(self._signed)
+        rung, signature = Rung.NONCE, None
+        if is_ahead:
+            rung, signature = Rung.AHEAD, self._key.sign(self._signed)
+        elif self._nonces is not None:
+            signature = self._nonces.sign(self._digest)
+        if signature is None:
+            rung, signature = Rung.FULL, self._key.sign(self._signed)
         if self._is_deposit_wallet:
             signature = poly1271.wrap_signature(signature, self._separator, bytes(self._contents))
         return SignedOrder(
             bytes(self._order_hash),
             self._bodies[tif << 1 | post_only]
             % (salt, maker_amount, taker_amount, expires_s, timestamp_ms, hexlify(signature)),
+            signature,
+            rung,
         )
 
 

@@ -15,6 +15,7 @@ from signer.core_watch import LOOK_NS, CoreWatch
 from signer.ecdsa import SigningKey
 from signer.http import Answer, Endpoint, Outcome
 from signer.instruments import Instruments
+from signer.ladder import Ladder
 from signer.orders import Orders, OrderState, SentOrder
 from signer.settings import SignerSettings
 from signer.venue_clock import VenueClock
@@ -154,7 +155,7 @@ def instruments(**venue: str) -> Instruments:
     assert settings.limits.notional_max == 20_500_000
     assert settings.limits.price_max == 990_000
     key = SigningKey.from_hex("42" * 32)
-    return Instruments(settings, Wallet.of(key, 0, key.address), "owner")
+    return Instruments(settings, Ladder(Wallet.of(key, 0, key.address), "owner", settings.rungs))
 
 
 def instrument_row(token_id: int, generation: int) -> np.ndarray:

@@ -179,6 +179,9 @@ class Signer(Section):
 
     order_log: `group` writes before the send and syncs within 5 ms, `strict` syncs before the send.
     core_silence_ms_max: a core whose heartbeat is older is taken for dead: cancel everything.
+    nonces: signatures prepared up to the order's own bytes, 0 = none: every signature is RFC 6979.
+    presigned: orders signed before they are asked for, 0 = none; around the last price of each
+    kind, presigned_levels ticks up and down, their timestamp at most presigned_age_ms_max old.
     """
 
     order_log: Literal["group", "strict"] = "group"
@@ -190,6 +193,10 @@ class Signer(Section):
     size_shares_max: PositiveAmount = Decimal(100)
     order_notional_usd_max: PositiveAmount = Decimal(20)
     orders_per_second_max: PositiveCount = 20
+    nonces: Count = Field(default=0, le=1 << 16)
+    presigned: Count = Field(default=0, le=1 << 12)
+    presigned_levels: Count = Field(default=3, le=100)
+    presigned_age_ms_max: PositiveCount = 2_000
 
 
 class Recorder(Section):

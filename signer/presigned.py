@@ -1,0 +1,77 @@
+"""Orders signed before they are asked for: the cheapest rung is a look-up.
+
+An order is found by everything that is signed or sent but its salt and its timestamp. Those are its
+own, so its id is not the one a signature on demand would have had: the core learns it from SIGNED.
+What was handed out is gone from the pool: no signed order ever leaves twice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from signer.templates import OrderTemplate, SignedOrder
+
+
+class OrderKey(NamedTuple):
+    """What makes two orders the same but for salt and timestamp. Amounts in micros.
+
+    The template stands for wallet, domain, token and side: a new one, and none of the old one's
+    orders is found any more. Orders with an expiry are not signed ahead.
+    """
+
+    template: OrderTemplate
+    maker_amount: int
+    taker_amount: int
+    tif: int
+    post_only: int
+
+
+class _Held(NamedTuple):
+    signed: SignedOrder
+    instrument: int
+    signed_ns: int
+
+
+class PresignedPool:
+    """Signed orders by key, each good for one taking within its age."""
+
+    __slots__ = ("_age_ns_max", "_held", "_size")
+
+    def __init__(self, size: int, age_ns_max: int) -> None:
+        """size: orders held at most. age_ns_max: how old an order may be when it is taken."""
+        self._size = size
+        self._age_ns_max = age_ns_max
+        self._held: dict[OrderKey, _Held] = {}  # oldest first
+
+    def put(self, key: OrderKey, signed: SignedOrder, instrument: int, now_ns: int) -> None:
+        """Hold an order instead of any other with this key; the oldest gives way to it."""
+        self._held.pop(key, None)
+        if len(self._held) >= self._size:
+            del self._held[next(iter(self._held))]
+        self._held[key] = _Held(signed, instrument, now_ns)
+
+    def take(self, key: OrderKey, now_ns: int) -> SignedOrder | None:
+        """Return an order and forget it, or None when there is none young enough. Hot path."""
+        held = self._held.pop(key, None)
+        if held is None or now_ns - held.signed_ns > self._age_ns_max:
+            return None
+        return held.signed
+
+    def wants(self, key: OrderKey, now_ns: int) -> bool:
+        """Return whether an order should be signed: none is held, or its better half is over."""
+        held = self._held.get(key)
+        return held is None or 2 * (now_ns - held.signed_ns) > self._age_ns_max
+
+    def invalidate(self, instrument: int) -> int:
+        """Forget all orders of an instrument; return how many."""
+        stale = [key for key, held in self._held.items() if held.instrument == instrument]
+        for key in stale:
+            del self._held[key]
+        return len(stale)
+
+    def clear(self) -> None:
+        """Forget all orders."""
+        self._held.clear()
+
+    def __len__(self) -> int:
+        return len(self._held)

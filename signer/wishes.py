@@ -1,0 +1,78 @@
+"""What may be asked for next: the price levels around what was asked for last.
+
+Strategies quote the same size again, a tick higher or lower, so the last order of a shape
+(instrument, side, size, type) tells which orders are worth signing ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from signer.amounts import ONE, is_on_tick
+from signer.commands import NewOrder
+from signer.policy import amounts_of
+from signer.presigned import OrderKey
+from signer.templates import OrderTemplate
+
+SHAPES_MAX = 64
+
+
+class Wish(NamedTuple):
+    """An order that may be asked for, and its instrument's index."""
+
+    key: OrderKey
+    instrument: int
+
+
+class _Asked(NamedTuple):
+    order: NewOrder
+    template: OrderTemplate
+    tick: int
+
+
+class Wishes:
+    """The last order of each shape, and the levels around it."""
+
+    __slots__ = ("_asked", "_count_max", "_steps")
+
+    def __init__(self, count_max: int, levels: int) -> None:
+        """count_max: wishes at one time. levels: ticks to look up and down, 0 = the same price."""
+        self._count_max = count_max
+        # 0, 1, -1, 2, -2, …: the nearest first.
+        self._steps = sorted(range(-levels, levels + 1), key=lambda step: (abs(step), -step))
+        self._asked: dict[tuple[int, ...], _Asked] = {}  # the last asked stands last
+
+    def note(self, order: NewOrder, template: OrderTemplate, tick: int) -> None:
+        """Remember an order that was asked for. Hot path."""
+        shape = (order.instrument, order.side, order.size, order.tif, order.post_only)
+        self._asked.pop(shape, None)
+        self._asked[shape] = _Asked(order, template, tick)
+        if len(self._asked) > SHAPES_MAX:
+            del self._asked[next(iter(self._asked))]
+
+    def around(self) -> Iterator[Wish]:
+        """Return the wishes, those of the newest order first and of those the nearest level."""
+        newest_first = reversed(tuple(self._asked.values()))
+        wishes = (wish for asked in newest_first for wish in self._levels(asked))
+        return islice(wishes, self._count_max)
+
+    def forget(self, instrument: int) -> None:
+        """Forget what was asked for of an instrument."""
+        for shape in [shape for shape in self._asked if shape[0] == instrument]:
+            del self._asked[shape]
+
+    def _levels(self, asked: _Asked) -> Iterator[Wish]:
+        order, template, tick = asked
+        # A budget that is price × size follows the price; any other is kept.
+        follows = order.budget == order.price * order.size // ONE
+        for step in self._steps:
+            price = order.price + step * tick
+            if not is_on_tick(price, tick):
+                continue
+            near = order._replace(price=price, budget=0 if follows else order.budget)
+            amounts = amounts_of(near, tick)
+            if amounts.maker and amounts.taker:
+                key = OrderKey(template, amounts.maker, amounts.taker, order.tif, order.post_only)
+                yield Wish(key, order.instrument)
