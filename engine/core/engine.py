@@ -24,6 +24,7 @@ from engine.wire.codes import Connection, FeeCurve, Kind, MarketStatus, Reason, 
 from engine.wire.records import typed
 
 SWEEP_NS = 100_000_000  # how often every market with something working is looked at anyway
+SWEEPS_BUSY = 5  # … and by how much it may be late while there is market data to apply
 NO_PAIR_EDGE = MICROS + 1  # a full set can never earn this much
 
 
@@ -65,7 +66,7 @@ class Engine:
         self._planner.begin()
         self._apply(rows, base_sequence)
         self._fire()
-        self._sweep(base_sequence - 1)
+        self._sweep(base_sequence - 1, is_quiet=len(rows) == 0)
         for number in sorted(self._events):
             self._ask(self._events[number])
         self._events.clear()
@@ -187,14 +188,20 @@ class Engine:
             latest = up if up[TRACE] >= down[TRACE] else down
             self._events[number] = Event(market, int(latest[TRACE]), int(latest[LOCAL_NS]))
 
-    def _sweep(self, trace: int) -> None:
-        """Look at every market with something working now and then, whatever the books do."""
+    def _sweep(self, trace: int, *, is_quiet: bool) -> None:
+        """Look now and then at every market with something working, whatever its books do.
+
+        Books grow stale and windows end in silence, so quotes must be pulled without a tick. A busy
+        batch leaves it to the next quiet one: nobody's tick should pay for it.
+        """
         now_ns = self.world.now_ns
-        if now_ns - self._swept_ns < SWEEP_NS:
+        due_ns = SWEEP_NS if is_quiet else SWEEP_NS * SWEEPS_BUSY
+        if now_ns - self._swept_ns < due_ns:
             return
         self._swept_ns = now_ns
-        for market in self.world.instruments.markets:
-            if market.payout_up < 0 and market.number not in self._events:
+        for index in self.world.orders.instruments_working():
+            market = self.world.instruments.market_of(index)
+            if market is not None and market.number not in self._events:
                 self._events[market.number] = Event(market, trace, now_ns)
 
     def _wake_all(self, trace: int) -> None:

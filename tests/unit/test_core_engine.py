@@ -166,6 +166,15 @@ def test_makers_pay_no_fee_and_takers_pay_the_floor() -> None:
         assert driver.engine.gauges()["cash_flow_micros"] == -9_600_000 - fee
 
 
+def test_a_book_that_falls_silent_has_its_quotes_pulled() -> None:
+    """No tick comes any more: once the books are too old, a quiet step cancels what rests."""
+    driver, orders = quoting()
+    for order, order_hash in zip(orders, (HASH, HASH[::-1]), strict=True):
+        live(driver, order, order_hash)
+    assert not driver.step(after_ns=4 * SECOND)
+    assert len(of_kind(driver.step(after_ns=2 * SECOND), Kind.CANCEL)) == 2
+
+
 def test_a_refused_quote_is_not_repeated_until_the_market_moves() -> None:
     """A rejection does not start a storm of the same order."""
     driver, orders = quoting()
@@ -362,7 +371,6 @@ def test_parameters_survive_their_canonical_text() -> None:
         ("orders_per_second_max", 0, Reason.ORDER_RATE),
         ("orders_open_max", 0, Reason.ORDERS_OPEN_MAX),
         ("cash_min", 1_000 * MICROS, Reason.INSUFFICIENT_CASH),
-        ("book_age_ns_max", -1, Reason.STALE_BOOK),
     ],
 )
 def test_each_limit_stops_orders_by_its_own_name(field: str, value: int, reason: Reason) -> None:

@@ -42,8 +42,8 @@ class Baskets:
         if surplus < instrument.min_size:
             return None
         rate_ppm = 0 if instrument.fee_curve == FeeCurve.FREE else instrument.fee_rate_ppm
-        missing = world.books.touch(light.instrument)
-        held = world.books.touch(heavy.instrument)
+        missing = world.touch(light.instrument)
+        held = world.touch(heavy.instrument)
         to_complete = cost_buy(missing.ask, rate_ppm) - COST_UNIT
         to_unwind = -proceeds_sell(held.bid, rate_ppm)
         if missing.usable and to_complete <= to_unwind:

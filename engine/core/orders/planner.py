@@ -183,7 +183,7 @@ class Planner:
     def _decision(
         self, world: World, candidate: Candidate, event: Event, reason: Reason, order_id: int
     ) -> None:
-        touch = world.books.touch(candidate.instrument.index)
+        touch = world.touch(candidate.instrument.index)
         out = self._outbox.record(Kind.DECISION, candidate.instrument.index, event.trace)
         out["order_id"] = order_id
         out["price"] = candidate.price

@@ -59,14 +59,10 @@ def private_stream(world: World, candidate: Candidate, limits: RiskLimits) -> Re
     return Reason.OK if world.sees_fills else Reason.PRIVATE_STREAM_LOST
 
 
-def stale_book(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+def stale_book(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """The book must be certified and fresh."""
-    index = candidate.instrument.index
-    if not world.books.touch(index).usable:
-        return Reason.STALE_BOOK
-    if world.books.age_ns(index, world.now_ns) > limits.book_age_ns_max:
-        return Reason.STALE_BOOK
-    return Reason.OK
+    usable = world.touch(candidate.instrument.index).usable
+    return Reason.OK if usable else Reason.STALE_BOOK
 
 
 def market_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001

@@ -49,7 +49,7 @@ class DutchBook:
         up, down = market.up, market.down
         if up.fee_curve not in (FeeCurve.FREE, FeeCurve.V2) or up.fee_exponent != 1:
             return ()
-        touches = (world.books.touch(up.index), world.books.touch(down.index))
+        touches = (world.touch(up.index), world.touch(down.index))
         if not (touches[0].usable and touches[1].usable):
             return ()
         rate_ppm = 0 if up.fee_curve == FeeCurve.FREE else up.fee_rate_ppm

@@ -78,7 +78,7 @@ class Spread:
     def _bids(self, world: World, market: Market, strategy: int, venue_ns: int) -> tuple[Bid, Bid]:
         """Return the bids wanted now."""
         up, down = market.up, market.down
-        touch_up, touch_down = world.books.touch(up.index), world.books.touch(down.index)
+        touch_up, touch_down = world.touch(up.index), world.touch(down.index)
         if not (market.is_open and touch_up.usable and touch_down.usable):
             return NO_BID, NO_BID
         if not up.open_ns - self._lead_ns <= venue_ns < up.close_ns - self._cutoff_ns:

@@ -64,10 +64,6 @@ class Books:
         usable = bool(top[STATE] == LIVE and top[CERTIFIED])
         return Touch(int(top[BID]), int(top[ASK]), usable, int(top[LOCAL_NS]))
 
-    def age_ns(self, instrument: int, now_ns: int) -> int:
-        """Return how long ago the last frame for this book reached us."""
-        return now_ns - int(self.tops[instrument, LOCAL_NS])
-
     def double_mid(self, instrument: int) -> int:
         """Return twice the last two-sided mid in micros, twice one half before there was one."""
         return int(self.tops[instrument, PAIR]) or MICROS

@@ -88,6 +88,10 @@ class Orders:
         """Yield the orders of one instrument that may still fill, oldest first."""
         return iter(self._working.get(instrument, {}).values())
 
+    def instruments_working(self) -> list[int]:
+        """Return the instruments that have orders which may still fill."""
+        return [index for index, orders in self._working.items() if orders]
+
     def all_working(self) -> Iterator[Order]:
         """Yield every order that may still fill."""
         for orders in self._working.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.core.params import EngineParams
-from engine.core.world.books import VENUE_NS, Books
+from engine.core.world.books import VENUE_NS, Books, Touch
 from engine.core.world.cash import Cash
 from engine.core.world.instruments import Instruments, Market
 from engine.core.world.lots import Lots, Position
@@ -14,6 +14,7 @@ class World:
     """Books, instruments, orders, lots, cash, time and the halt latch."""
 
     __slots__ = (
+        "book_age_ns_max",
         "books",
         "cash",
         "halted",
@@ -26,6 +27,7 @@ class World:
 
     def __init__(self, params: EngineParams) -> None:
         self.books = Books(params.instruments_max + 1)
+        self.book_age_ns_max = params.risk.book_age_ns_max
         self.instruments = Instruments()
         self.orders = Orders()
         self.lots = Lots()
@@ -33,6 +35,13 @@ class World:
         self.now_ns = 0
         self.halted = 0  # a Reason; 0 = trading is allowed
         self.sees_fills = False  # whether the private stream is connected
+
+    def touch(self, instrument: int) -> Touch:
+        """Return the touch of a book; one that has been quiet for too long is not usable."""
+        touch = self.books.touch(instrument)
+        if touch.usable and self.now_ns - touch.local_ns > self.book_age_ns_max:
+            return touch._replace(usable=False)
+        return touch
 
     def venue_ns(self, market: Market) -> int:
         """Return the venue's clock as far as this market's books tell it (epoch)."""
