@@ -19,9 +19,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from engine.exchange.books import Change, Levels
 from engine.exchange.rules import VenueRules
-from engine.exchange.server.auth import Gatekeeper
 from engine.exchange.server.frames import price_change_frame
-from engine.exchange.server.orders import OrderRoutes
+from engine.exchange.server.verifier import OrderVerifier
 from engine.wire.codes import Side
 from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey
@@ -102,7 +101,7 @@ def test_verify_order(benchmark: BenchmarkFixture) -> None:
     """From JSON to a verified submission: the recovery of the signer's address dominates."""
     hand = Hand()
     hand.listing = hand.venue.open_market(market())
-    routes = OrderRoutes(hand.venue, Gatekeeper(hand.accounts, 137), 137)
+    verifier = OrderVerifier(hand.venue, 137)
     key = hand.accounts.create_key(hand.account.address, 1)
     assert key is not None
     signing = SigningKey.from_hex(hand.accounts.private_key(0))
@@ -116,6 +115,6 @@ def test_verify_order(benchmark: BenchmarkFixture) -> None:
         signature = signing.sign(order_hash(order, separator))
         return (key, orjson.loads(body(order, signature, key.key, 0))), {}
 
-    submission = benchmark.pedantic(routes.verify, setup=payload, rounds=ROUNDS, warmup_rounds=5)
+    submission = benchmark.pedantic(verifier.verify, setup=payload, rounds=ROUNDS, warmup_rounds=5)
     assert submission.maker_amount == 4_500_000
     note_percentiles(benchmark, units=1)

@@ -20,10 +20,8 @@ from engine.exchange.market import Market, derive_tokens
 from engine.exchange.orders import Answer, Submission, Trade, VenueOrder
 from engine.exchange.rules import VenueRules
 from engine.exchange.schedule import Schedule
-from engine.exchange.server.app import build_app
-from engine.exchange.server.market_ws import MarketStream
+from engine.exchange.server.app import Hosting, build_app
 from engine.exchange.server.streams import Streams
-from engine.exchange.server.user_ws import UserStream
 from engine.exchange.truth import TruthLedger
 from engine.exchange.venue import Venue
 from engine.math.units import micros_from_text
@@ -240,13 +238,10 @@ class Served:
 async def served(rules: VenueRules | None = None, **changes: Any) -> AsyncIterator[Served]:
     """Serve a hand-moved venue on a free loopback port."""
     hand = Hand(rules, **changes)
-    streams = Streams(
-        MarketStream(hand.schedule, lambda token: hand.venue.find(token)),
-        UserStream(hand.schedule, hand.accounts),
-    )
+    streams = Streams(hand.schedule, hand.accounts, lambda token: hand.venue.find(token))
     hand.venue = Venue(hand.venue.rules, hand.schedule, hand.accounts, TruthLedger(), streams)
     hand.listing = hand.venue.open_market(hand.listing.market)
-    app = build_app(hand.venue, streams, 137, dict, lambda: None)
+    app = build_app(hand.venue, streams, Hosting(), dict, lambda: None)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

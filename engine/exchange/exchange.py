@@ -14,17 +14,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from engine.exchange.accounts import Accounts
+from engine.exchange.accounts import Account, Accounts, ApiKey, WalletKind
+from engine.exchange.drivers import build_driver, new_pool
 from engine.exchange.market import Market
-from engine.exchange.mirror import Mirror
 from engine.exchange.options import Options
-from engine.exchange.player import Player
-from engine.exchange.recording import load_recording
 from engine.exchange.schedule import Schedule
 from engine.exchange.server.app import build_app
-from engine.exchange.server.market_ws import MarketStream
 from engine.exchange.server.streams import Streams
-from engine.exchange.server.user_ws import UserStream
 from engine.exchange.truth import TruthLedger
 from engine.exchange.venue import Venue
 from engine.host.errors import RefuseError
@@ -34,16 +30,17 @@ SHUTDOWN_S_MAX = 1.0
 
 
 class Exchange:
-    """A venue, its driver (player or mirror) and its servers."""
+    """A venue, what drives it and its servers."""
 
     def __init__(self, options: Options) -> None:
         """Load and build everything; RefuseError for a bad recording, ledger or ring."""
         self._options = options
         self._schedule = Schedule()
-        self._accounts = Accounts(options.seed)
+        self._accounts = Accounts(options.seed, options.hosting.chain_id)
         self._truth = TruthLedger(options.truth)
-        market_stream = MarketStream(self._schedule, lambda token: self._venue.find(token))
-        self._streams = Streams(market_stream, UserStream(self._schedule, self._accounts))
+        self._streams = Streams(
+            self._schedule, self._accounts, lambda token: self._venue.find(token)
+        )
         self._venue = Venue(
             options.rules,
             self._schedule,
@@ -51,11 +48,10 @@ class Exchange:
             self._truth,
             self._streams,
             options.seed,
+            lambda: new_pool(options),
         )
-        self._keys = [
-            self._accounts.fund(index, options.balance) for index in range(options.accounts)
-        ]
-        self._driver = self._build_driver()
+        self._keys = self._open_accounts()
+        self._driver = build_driver(options, self._venue, options.hosting.prices)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._truth.write(
@@ -63,7 +59,7 @@ class Exchange:
             self._schedule.now_ms,
             mode=options.mode,
             markets=[listing.market.slug for listing in self._venue.listings.values()],
-            accounts=[key.account.address for key in self._keys],
+            accounts=[self._wallet(key, kind).address for key, kind in self._keys],
             balance=options.balance,
         )
         self._truth.flush()
@@ -83,7 +79,7 @@ class Exchange:
         app = build_app(
             self._venue,
             self._streams,
-            self._options.chain_id,
+            self._options.hosting,
             lambda: asdict(self._driver.progress()),
             self._driver.start,
         )
@@ -113,26 +109,48 @@ class Exchange:
             "rest": rest,
             "market_ws": f"{ws}/market",
             "user_ws": f"{ws}/user",
+            "prices_ws": f"{ws}/prices",
+            "rtds_ws": f"{ws}/rtds",
             "gamma": f"{rest}/gamma",
+            "data_api": f"{rest}/data-api",
+            "relayer": f"{rest}/relayer",
+            "rpc": f"{rest}/rpc",
             "status": f"{rest}/_exchange/status",
             "start": f"{rest}/_exchange/start",
+            "mode": f"{rest}/_exchange/mode",
+            "chain_id": self._options.hosting.chain_id,
             "accounts": [
-                {
-                    "private_key": self._accounts.private_key(index),
-                    "address": key.account.address,
-                    "signature_type": 0,
-                    "funder": key.account.address,
-                    "api": {
-                        "key": key.key,
-                        "secret": key.secret,
-                        "passphrase": key.passphrase,
-                    },
-                }
-                for index, key in enumerate(self._keys)
+                self._account_line(index, key, kind) for index, (key, kind) in enumerate(self._keys)
             ],
             "markets": [_market_line(x.market) for x in self._venue.listings.values()],
             "pid": os.getpid(),
         }
+
+    def _account_line(self, index: int, key: ApiKey, kind: WalletKind) -> dict[str, Any]:
+        return {
+            "private_key": self._accounts.private_key(index),
+            "address": key.account.address,
+            "signature_type": int(kind),
+            "funder": self._wallet(key, kind).address,
+            "api": {"key": key.key, "secret": key.secret, "passphrase": key.passphrase},
+            "relayer_key": self._accounts.relayer_key(key.account.owner),
+        }
+
+    def _open_accounts(self) -> list[tuple[ApiKey, WalletKind]]:
+        """Fund as many plain addresses as asked for, then one of each other kind of wallet."""
+        options = self._options
+        kinds = [WalletKind.EOA] * options.accounts
+        if options.wallets:
+            kinds += [WalletKind.PROXY, WalletKind.SAFE, WalletKind.DEPOSIT]
+        return [
+            (self._accounts.fund(index, options.balance, kind), kind)
+            for index, kind in enumerate(kinds)
+        ]
+
+    def _wallet(self, key: ApiKey, kind: WalletKind) -> Account:
+        wallet = self._accounts.wallet(key.account.address, kind)
+        assert wallet is not None, f"wallet was funded: kind={kind}"
+        return wallet
 
     def _fail(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Stop for an exception nobody handled; a socket's troubles are its own."""
@@ -140,16 +158,6 @@ class Exchange:
         if error is not None and not isinstance(error, OSError):
             self._failure = error
             self._stop.set()
-
-    def _build_driver(self) -> Player | Mirror:
-        options = self._options
-        if options.mode == "mirror":
-            assert options.ring is not None, "mirror mode has a ring"
-            return Mirror(options.ring, options.run_id, self._venue)
-        recording = load_recording(options.recording, options.markets_max)
-        if not len(recording):
-            raise RefuseError(f"recording has no snapshots: recording={options.recording}")
-        return Player(recording, self._venue, options.speed)
 
     async def _listen(self, runner: web.AppRunner) -> int:
         site = web.TCPSite(runner, HOST, self._options.port)

@@ -6,20 +6,36 @@ import argparse
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from engine.exchange.fates import Fates
+from engine.exchange.queue_model import QueueKind, QueueModel
 from engine.exchange.recording import PACKAGE
 from engine.exchange.rules import VenueRules
+from engine.exchange.server.app import Hosting
+from engine.exchange.server.limits import TIERS, Enforcement
 
-MODES = ("recorded", "mirror")
+POLYGON = 137
+
+
+class Mode(StrEnum):
+    """What drives the books."""
+
+    RECORDED = "recorded"
+    MIRROR = "mirror"
+    CLOSED = "closed"
+    AGENTS = "agents"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Resolved options. Money in pUSD micros, times in venue ms."""
+    """Resolved options. Money in pUSD micros, times in venue ms.
 
-    mode: str
+    queue: None = resting orders are filled by the book alone.
+    """
+
+    mode: Mode
     recording: str
     speed: float
     markets_max: int | None
@@ -30,10 +46,13 @@ class Options:
     accounts: int
     balance: int
     truth: Path | None
+    wallets: bool
     rules: VenueRules
-    chain_id: int
+    hosting: Hosting
     ring: Path | None
     run_id: int
+    window_minutes: int
+    queue: QueueModel | None
 
 
 def parse_options(arguments: Sequence[str], program: str) -> Options:
@@ -42,8 +61,13 @@ def parse_options(arguments: Sequence[str], program: str) -> Options:
     got = parser.parse_args(arguments)
     if got.mode == "mirror" and got.ring is None:
         parser.error("--mode mirror needs --ring PATH")
+    if got.chain_id != POLYGON and not got.eoa_only:
+        parser.error("--chain-id 80002 has no proxy wallets: add --eoa-only")
+    rules = VenueRules()
+    # A heartbeat watches over a connection, which lives in real time whatever the venue's clock.
+    pace = got.speed if got.mode in (Mode.RECORDED, Mode.AGENTS) else 1.0
     return Options(
-        mode=got.mode,
+        mode=Mode(got.mode),
         recording=got.recording,
         speed=got.speed,
         markets_max=got.markets,
@@ -57,10 +81,20 @@ def parse_options(arguments: Sequence[str], program: str) -> Options:
         rules=VenueRules(
             taker_delay_ms=got.taker_delay_ms,
             fates=Fates(mined_ms=got.mined_ms, confirmed_ms=got.confirmed_ms),
+            heartbeat_ms=round(rules.heartbeat_ms * pace),
+            heartbeat_sweep_ms=round(rules.heartbeat_sweep_ms * pace),
+            eoa_accepted=not got.refuse_eoa,
+            v1_accepted=got.accept_v1,
+            pays_rebates=got.mode in (Mode.CLOSED, Mode.AGENTS),
         ),
-        chain_id=got.chain_id,
+        wallets=not got.eoa_only,
+        hosting=Hosting(
+            chain_id=got.chain_id, tier=got.tier, enforcement=Enforcement(got.rate_limits)
+        ),
         ring=got.ring,
         run_id=got.run_id,
+        window_minutes=got.window_minutes,
+        queue=QueueModel(QueueKind(got.queue)) if got.queue else None,
     )
 
 
@@ -72,10 +106,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--mode", choices=MODES, default=MODES[0], help="what drives the books")
+    add("--mode", choices=[*Mode], default=Mode.RECORDED, help="what drives the books")
     add("--recording", default=PACKAGE, metavar="NAME|DIR", help="what to play")
     add("--speed", type=_positive, default=300.0, help="venue seconds a real second")
-    add("--markets", type=_count, metavar="N", help="play only the first N markets")
+    add("--markets", type=_count, metavar="N", help="only the first N markets, or windows")
+    add("--window-minutes", type=int, choices=(5, 15), default=15, help="closed, agents")
+    add("--queue", choices=[*QueueKind], help="public trades fill resting orders, by this model")
     add("--hold", action="store_true", help="play only after POST /_exchange/start")
     add("--port", type=_port, default=0, help="0 = any free one")
     add("--ready-json", action="store_true", help="print one JSON line when ready")
@@ -86,7 +122,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--taker-delay-ms", type=_delay, default=rules.taker_delay_ms, help="venue ms")
     add("--mined-ms", type=_delay, default=rules.fates.mined_ms, help="match to MINED, venue ms")
     add("--confirmed-ms", type=_delay, default=rules.fates.confirmed_ms, help="match to CONFIRMED")
-    add("--chain-id", type=int, choices=(137, 80002), default=137, help="the signing domain's")
+    add("--chain-id", type=int, choices=(POLYGON, 80002), default=POLYGON, help="of signatures")
+    add("--eoa-only", action="store_true", help="no proxy, Safe and deposit wallet accounts")
+    add("--refuse-eoa", action="store_true", help="as the venue does with new plain addresses")
+    add("--accept-v1", action="store_true", help="take orders of generation 1, as it once did")
+    add("--rate-limits", choices=[*Enforcement], default=Enforcement.WARN, help="of signers")
+    add("--tier", choices=[*TIERS], default="standard", help="how much the limits allow")
     add("--ring", type=Path, metavar="PATH", help="mirror: the ring with the market data")
     add("--run-id", type=int, default=0, metavar="N", help="mirror: 0 = as run.json beside it")
     return parser

@@ -4,6 +4,8 @@ Two sources of one shape. `resolvedkit`: the sample inside that package, two Par
 folder: `markets.jsonl` and one `<slug>.jsonl.gz` a market with `{ts, side, bids, asks}` lines,
 levels `[price, size]`. Prices and sizes become integer micros on the way in; a million levels stay
 in numpy columns and only the snapshot being played becomes Python objects.
+
+A market is of generation 2 and not neg risk, unless its row says `generation` 3 or `neg_risk` true.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from engine.exchange.books import Levels
 from engine.exchange.market import Market, derive_tokens
 from engine.exchange.texts import MICROS
 from engine.host.errors import RefuseError
+from signer.contracts import Generation
+from signer.position_ids import decode_position_id
 
 PACKAGE = "resolvedkit"
 SIDES = ("UP", "DOWN")
@@ -245,21 +249,34 @@ def _market(folder: Path, row: dict[str, Any]) -> Market:
         if len(bytes.fromhex(condition_id.removeprefix("0x"))) != 32:
             raise ValueError(f"a condition id is 32 bytes: {condition_id}")
         timeframe, asset = str(row["timeframe"]), str(row["slug"]).partition("-")[0]
+        generation = Generation(row.get("generation", Generation.V2))
         return Market(
             slug=str(row["slug"]),
             condition_id=condition_id.lower(),
             question=str(row["question"]),
-            tokens=derive_tokens(condition_id.lower()),
+            tokens=_tokens(condition_id.lower(), generation),
             start_ms=int(row["start_ts"]),
             end_ms=int(row["end_ts"]),
             outcomes=(str(row["outcome_up"]), str(row["outcome_down"])),
             payouts=None if up is None or down is None else (up, down),
             series=f"{asset}-up-or-down-{timeframe}",
+            generation=generation,
+            neg_risk=bool(row.get("neg_risk", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RefuseError(
             f"recording has a malformed market: folder={folder}, slug={row.get('slug')}, {error}"
         ) from None
+
+
+def _tokens(condition_id: str, generation: int) -> tuple[int, int]:
+    """Return a market's token ids; of generation 3 they are the condition id and an outcome."""
+    if generation < Generation.V3:
+        return derive_tokens(condition_id)
+    up = int(condition_id, 16)
+    for token in (up, up + 1):
+        decode_position_id(token)
+    return up, up + 1
 
 
 def _first_markets(recording: Recording, markets_max: int | None) -> Recording:

@@ -5,7 +5,7 @@ The texts are the venue's own (protocol reference, orders.md §5.3): clients cla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.exchange.fates import Fates
 from engine.exchange.market import Market
@@ -36,7 +36,7 @@ class VenueRules:
     """What the venue may change from one month to the next. Times in venue ms, money in micros."""
 
     taker_delay_ms: int = 150
-    fates: Fates = Fates()  # how trades settle
+    fates: Fates = field(default_factory=Fates)  # how trades settle
     pays_rebates: bool = False  # to makers, every midnight UTC
     gtd_ahead_ms_min: int = 180_000
     gtd_early_ms: int = 60_000  # a GTD order leaves this long before its stated time

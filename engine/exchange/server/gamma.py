@@ -15,12 +15,14 @@ import orjson
 from aiohttp import web
 
 from engine.exchange.listing import Listing
+from engine.exchange.market import Market
 from engine.exchange.server.frames import market_id
 from engine.exchange.server.http import Refusal, decode_cursor, encode_cursor, json_response
-from engine.exchange.server.rest import midpoint
+from engine.exchange.server.prices import midpoint
 from engine.exchange.texts import MICROS, decimal_text
 from engine.exchange.venue import Venue
 from engine.wire.codes import FeeCurve, MarketStatus
+from signer.contracts import Generation
 
 PAGE_ROWS = 20
 PAGE_ROWS_MAX = 100
@@ -81,7 +83,8 @@ class GammaRoutes:
         if slugs:
             rows = [x for x in rows if x.market.slug in slugs]
         if conditions:
-            rows = [x for x in rows if x.market.condition_id in conditions]
+            wanted = set(conditions)
+            rows = [x for x in rows if {x.market.condition_id, _condition_id(x.market)} & wanted]
         if "series_id" in query:
             name = query["series_id"]
             rows = [x for x in rows if name in (series_id(x), x.market.series)]
@@ -98,7 +101,7 @@ def market_view(listing: Listing) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": market_id(listing),
         "question": market.question,
-        "conditionId": market.condition_id,
+        "conditionId": _condition_id(market),
         "slug": market.slug,
         "endDate": _iso(market.end_ms),
         "eventStartTime": _iso(market.start_ms),
@@ -107,7 +110,7 @@ def market_view(listing: Listing) -> dict[str, Any]:
         "outcomes": _nested(market.outcomes),
         "outcomePrices": _nested(_outcome_prices(listing)),
         "clobTokenIds": _nested(str(token) for token in market.tokens),
-        "version": "v1" if market.generation < 3 else "v2",
+        "version": "v1" if market.generation < Generation.V3 else "v2",
         "active": True,
         "closed": not listing.is_open,
         "archived": False,
@@ -174,6 +177,12 @@ def event_view(listing: Listing) -> dict[str, Any]:
 def series_id(listing: Listing) -> str:
     """Return the number of a market's series: any stable one will do."""
     return str(zlib.crc32(listing.market.series.encode()) % 90_000 + 10_000)
+
+
+def _condition_id(market: Market) -> str:
+    """Return a condition id as the directory spells it: 31 bytes for generation 3."""
+    is_padded = market.generation >= Generation.V3
+    return market.condition_id[:-2] if is_padded else market.condition_id
 
 
 def _outcome_prices(listing: Listing) -> list[str]:

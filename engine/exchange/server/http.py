@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,15 +11,43 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 ROWS_MAX = 1 << 40
+PAGE_ROWS = 100
+CURSOR_END = "LTE="
+
+
+RATE_HEADERS = web.RequestKey("rate headers", dict[str, str])
 
 
 class Refusal(Exception):
-    """A request that is refused; becomes a status and the venue's error text."""
+    """A request that is refused; becomes a status and the venue's error text.
 
-    def __init__(self, status: int, text: str) -> None:
+    more: further keys of the body.  headers: of the answer.  page: HTML to send instead of JSON.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        *,
+        more: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        page: str = "",
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.more = more or {}
+        self.headers = headers or {}
+        self.page = page
+
+    def response(self) -> web.Response:
+        """Return the answer that says so."""
+        if self.page:
+            answer = web.Response(text=self.page, status=self.status, content_type="text/html")
+        else:
+            answer = json_response({"error": self.text, **self.more}, self.status)
+        answer.headers.update(self.headers)
+        return answer
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
@@ -49,21 +78,39 @@ class Faults:
         @web.middleware
         async def answer_in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
-                return await handler(request)
+                response = await handler(request)
             except Refusal as refusal:
-                return json_response({"error": refusal.text}, refusal.status)
+                response = refusal.response()
             except web.HTTPException as error:
                 if error.status < 400:
                     raise
-                return json_response({"error": error.reason.lower()}, error.status)
+                response = json_response({"error": error.reason.lower()}, error.status)
             except ConnectionError:
-                return json_response({"error": "connection lost"}, 400)  # nobody reads it
+                response = json_response({"error": "connection lost"}, 400)  # nobody reads it
             except Exception as error:  # noqa: BLE001  the one catch-all: counted and answered
                 self.count += 1
                 self.last = f"{request.method} {request.path}: {error!r:.200}"
-                return json_response({"error": "Internal server error"}, 500)
+                response = json_response({"error": "Internal server error"}, 500)
+            if RATE_HEADERS in request and not response.prepared:
+                response.headers.update(request[RATE_HEADERS])
+            return response
 
         return answer_in_words
+
+
+def page_response(rows: Sequence[Any], cursor: str | None) -> web.Response:
+    """Return one page of a list; cursors are opaque base64 numbers, `LTE=` is the end."""
+    start = decode_cursor(cursor)
+    page = rows[start : start + PAGE_ROWS]
+    after = start + PAGE_ROWS
+    return json_response(
+        {
+            "limit": PAGE_ROWS,
+            "count": len(page),
+            "next_cursor": encode_cursor(after) if after < len(rows) else CURSOR_END,
+            "data": page,
+        }
+    )
 
 
 def encode_cursor(row: int) -> str:
