@@ -90,6 +90,12 @@ class CentralBook:
         """Return nothing: here the displayed book follows from orders, never the reverse."""
         return []
 
+    def printed(
+        self, _outcome: int, _side: int, _price: int, _size: int
+    ) -> list[tuple[Order, Fill]]:
+        """Return nothing: here every trade is between orders."""
+        return []
+
     def drain(self) -> list[tuple[int, list[Change]]]:
         """Return what changed in the displayed books since the last call, Up first."""
         if not self._changed:

@@ -97,9 +97,9 @@ class OrderDesk:
         else:
             self._act(order, listing)
 
-    def refresh(self, listing: Listing, outcome: int) -> None:
-        """Book what resting orders get from a changed book."""
-        for terms, fill in listing.pool.refresh(outcome):
+    def fill_resting(self, fills: Iterable[tuple[Order, Fill]]) -> None:
+        """Book what resting orders got from a changed book or a public trade."""
+        for terms, fill in fills:
             order = self.orders[terms.key]
             self._book(order, fill)
             if not terms.left:

@@ -16,7 +16,10 @@ EDGE_TICK = 1_000
 
 @dataclass(slots=True, eq=False)
 class Listing:
-    """The changing half of a market. last_trade_price: the venue's text, "" before any trade."""
+    """The changing half of a market. last_trade_price: the venue's text, "" before any trade.
+
+    price_to_beat, final_price: what an up/down window compares, micros of USD, 0 = not known.
+    """
 
     market: Market
     pool: Matcher = field(default_factory=Pool)
@@ -24,6 +27,8 @@ class Listing:
     status: MarketStatus = MarketStatus.OPEN
     last_trade_price: str = ""
     payouts: tuple[int, int] | None = None
+    price_to_beat: int = 0
+    final_price: int = 0
 
     def __post_init__(self) -> None:
         self.tick = self.tick or self.market.tick

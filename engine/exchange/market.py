@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from engine.math.fees import fee_micros, fee_micros_ceil
 from engine.wire.codes import FeeCurve
-from signer.contracts import Generation, is_position_id
+from signer.contracts import Chain, Generation, is_position_id
 
 OUTCOMES = 2
+BINARY_MODULE = 1
 TICKS = (100_000, 10_000, 1_000, 100)  # micros, coarse to fine: the grids books refine to
 
 
@@ -68,6 +69,19 @@ def derive_tokens(condition_id: str) -> tuple[int, int]:
     """
     up, down = (_derive_token(condition_id, outcome) for outcome in range(OUTCOMES))
     return up, down
+
+
+def derive_positions(name: str) -> tuple[str, tuple[int, int]]:
+    """Return the condition id and the two token ids of a generation-3 market.
+
+    ```
+    module 8 │ base hash 128 │ arity 16 │ zero 64 │ chain 16 │ condition 16 │ outcome 8     bits
+    ```
+    The condition id is all but the last byte, followed by a zero byte. Source: orders.md §1.4.
+    """
+    base = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "big")
+    up = (BINARY_MODULE << 248) | (base << 120) | (OUTCOMES << 104) | (Chain.POLYGON << 24)
+    return f"0x{up >> 8 << 8:064x}", (up, up + 1)
 
 
 def _derive_token(condition_id: str, outcome: int) -> int:

@@ -140,6 +140,11 @@ class Matcher(Protocol):
     def refresh(self, outcome: int, /) -> list[tuple[Order, Fill]]:
         """Fill resting orders from a displayed book that was replaced."""
 
+    def printed(
+        self, outcome: int, side: int, price: int, size: int, /
+    ) -> list[tuple[Order, Fill]]:
+        """Fill resting orders from a public trade that was not ours."""
+
     def drain(self) -> list[tuple[int, list[Change]]]:
         """Return what orders changed in the displayed books since the last call."""
 

@@ -85,6 +85,7 @@ class Mirror:
         self._apply: dict[int, Callable[[Any], None]] = {
             Kind.INSTRUMENT: self._instrument,
             Kind.LEVELS: self._levels,
+            Kind.TRADE: self._trade,
             Kind.STATUS: self._status,
             Kind.FEED_STATUS: self._feed_status,
         }
@@ -190,6 +191,12 @@ class Mirror:
                 levels.pop(price, None)
         if feed.is_whole and flags & Flag.LAST:
             self._venue.show(feed.listing, [(feed.outcome, dict(feed.bids), dict(feed.asks))])
+
+    def _trade(self, record: Any) -> None:
+        feed = self._feeds.get(int(record["instrument"]))
+        price, size, side = (int(record[name]) for name in ("price", "size", "side"))
+        if feed is not None and feed.is_whole and 0 < price < MICROS and size > 0:
+            self._venue.show_trade(feed.listing, feed.outcome, side, price, size)
 
     def _status(self, record: Any) -> None:
         """Follow tick changes, closing and resolution."""

@@ -2,26 +2,40 @@
 
 What our orders took is remembered once for both outcomes, per price, until that price disappears
 from the book. Our orders never change the displayed book and never meet each other. A resting order
-fills at its own limit when a later book has opposite levels at or through it.
-Source: quant.md §8 `paper_order`.
+fills at its own limit when a later book has opposite levels at or through it; with a queue model,
+also by public trades at its price, once what was there before it is estimated to be gone.
+Source: quant.md §8 `paper_order`, `queue_model`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from engine.exchange.books import Book, Change, Levels
 from engine.exchange.matching import Fill, Offer, Order, Sweep, Verdict, in_up_terms, sweep
+from engine.exchange.queue_model import QueueModel, QueuePlace
+from engine.math.units import SIZE_STEP
 from engine.wire.codes import Liquidity, Side
+
+
+class _Place(NamedTuple):
+    """Where an order stands, and the size of its level when that was last updated."""
+
+    place: QueuePlace
+    seen: int
 
 
 class Pool:
     """One market's liquidity and our orders resting in it."""
 
-    __slots__ = ("_taken", "books", "resting")
+    __slots__ = ("_places", "_queue", "_taken", "books", "resting")
 
-    def __init__(self) -> None:
+    def __init__(self, queue: QueueModel | None = None) -> None:
+        """queue: how places in queues are estimated; None: public trades fill nothing."""
         self.books = (Book(), Book())
+        self._queue = queue
+        self._places: dict[str, _Place] = {}
         self.resting: dict[str, Order] = {}  # in order of arrival
         self._taken: tuple[Levels, Levels] = ({}, {})  # from Up's bids, from Up's asks
 
@@ -44,12 +58,16 @@ class Pool:
             self._take(order, fill.price, fill)
 
     def rest(self, order: Order) -> None:
-        """Let the order wait for later books."""
+        """Let the order wait for later books, last in the queue of its price."""
         self.resting[order.key] = order
+        if self._queue is not None:
+            size = self._own_level(order)
+            self._places[order.key] = _Place(QueuePlace(self._queue, size, SIZE_STEP), size)
 
     def remove(self, order: Order) -> None:
         """Take a resting order out; harmless if it does not rest."""
         self.resting.pop(order.key, None)
+        self._places.pop(order.key, None)
 
     def own_within(self, _order: Order) -> list[str]:
         """Return nothing: our orders never meet each other here."""
@@ -65,6 +83,7 @@ class Pool:
         Every level is a fill of its own, at the order's limit. Filled orders leave the pool.
         """
         self._forget(outcome)
+        self._requeue(outcome)
         book = self.books[outcome]
         out: list[tuple[Order, Fill]] = []
         reached = [o for o in self.resting.values() if o.outcome == outcome and _reaches(o, book)]
@@ -81,10 +100,41 @@ class Pool:
                     break
         return out
 
+    def printed(self, outcome: int, side: int, price: int, size: int) -> list[tuple[Order, Fill]]:
+        """Fill resting orders from a public trade: `side` took `size` at `price`, in micros."""
+        side, price = in_up_terms(outcome, side, price)
+        out: list[tuple[Order, Fill]] = []
+        for key, (place, _) in list(self._places.items()):
+            order = self.resting[key]
+            if in_up_terms(order.outcome, order.side, order.limit) != (1 - side, price):
+                continue
+            place.trade(size)
+            claimed = round(place.claim(order.left))
+            if claimed:
+                fill = Fill(order.limit, claimed, Liquidity.MAKER)
+                order.count(fill)
+                out.append((order, fill))
+                if not order.left:
+                    self.remove(order)
+        return out
+
     def taken(self, outcome: int, side: int, price: int) -> int:
         """Return how much of a displayed level our orders took already, in micro-shares."""
         side, price = in_up_terms(outcome, side, price)
         return self._taken[side].get(price, 0)
+
+    def _requeue(self, outcome: int) -> None:
+        """Let the orders' places follow the sizes of their levels."""
+        for key, (place, seen) in self._places.items():
+            order = self.resting[key]
+            size = self._own_level(order)
+            if order.outcome == outcome and size != seen:
+                place.resize(seen, size)
+                self._places[key] = _Place(place, size)
+
+    def _own_level(self, order: Order) -> int:
+        """Return what is displayed at the order's own price and side."""
+        return self.books[order.outcome].side(order.side).get(order.limit, 0)
 
     def _take(self, order: Order, price: int, fill: Fill) -> None:
         """Count a fill that the level at `price` of the opposite side gave."""

@@ -115,7 +115,12 @@ class Venue:
         if later:
             self._listener.books_changed(listing, later)
         for outcome, _ in changed:
-            self.desk.refresh(listing, outcome)
+            self.desk.fill_resting(listing.pool.refresh(outcome))
+
+    def show_trade(self, listing: Listing, outcome: int, side: int, price: int, size: int) -> None:
+        """Show a public trade that is not ours: resting orders may have been next in the queue."""
+        if listing.is_open:
+            self.desk.fill_resting(listing.pool.printed(outcome, side, price, size))
 
     def submit(self, submission: Submission, reply: Reply) -> None:
         """Hand an order to the desk; `reply` is called once, now or after the taker delay."""
