@@ -1,0 +1,55 @@
+"""A client's side of the pipe: one JSON line in, one JSON line out, until the pipe closes.
+
+Runs in the client's own environment, so it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Tasks = dict[str, Callable[..., Any]]
+
+
+def serve(tasks: Tasks) -> None:
+    """Answer `{"task": name, …arguments}` with what the task returns, or with its error."""
+    for line in sys.stdin:
+        arguments = json.loads(line)
+        try:
+            answer = {"answer": tasks[arguments.pop("task")](**arguments)}
+        except Exception as error:  # noqa: BLE001  the asking side raises it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def timed(call: Callable[[], object], count: int) -> list[int]:
+    """Return the nanoseconds of each of `count` calls."""
+    spent = []
+    for _ in range(count):
+        began = time.perf_counter_ns()
+        call()
+        spent.append(time.perf_counter_ns() - began)
+    return spent
+
+
+def counted(call: Callable[[], object]) -> dict[str, int]:
+    """Return the bytecodes one call executes and the Python functions it enters."""
+    seen = {"bytecodes": 0, "calls": 0}
+
+    def trace(frame: Any, event: str, _argument: object) -> Any:
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        seen["bytecodes"] += event == "opcode"
+        seen["calls"] += event == "call"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return seen
