@@ -1,7 +1,8 @@
 """Cancels: sent until the venue has answered, for a cancel may be repeated and an order may not.
 
 An order whose own request has no answer yet is cancelled when it has one: before, the venue may not
-know it, and "not found" would prove nothing.
+know it, and "not found" would prove nothing. A cancel without a token waits, and the last tokens
+are for a cancel of everything.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from signer.http import Answer
 from signer.look_ups import LookUps
 from signer.orders import Orders, OrderState, SentOrder
 from signer.rails.port import Rail
+from signer.ratelimit import RateLimits
 from signer.responses import Fate, Verdict, classify_cancel
 
 RETRY_NS = 250_000_000
@@ -29,6 +31,7 @@ class Cancels:
         "_all_due_ns",
         "_all_is_in_flight",
         "_due",
+        "_limits",
         "_look_ups",
         "_now_ns",
         "_on_evidence",
@@ -42,12 +45,14 @@ class Cancels:
     def __init__(
         self,
         rail: Rail,
+        limits: RateLimits,
         orders: Orders,
         look_ups: LookUps,
         now_ns: Callable[[], int],
         on_evidence: Callable[[SentOrder, Verdict], None],
     ) -> None:
         self._rail = rail
+        self._limits = limits
         self._orders = orders
         self._look_ups = look_ups
         self._now_ns = now_ns
@@ -94,11 +99,18 @@ class Cancels:
     def _send(self, order: SentOrder) -> None:
         if order.cancel_is_in_flight or order.state is OrderState.ENDED:
             return
+        if not self._limits.take_cancel(self._now_ns()):
+            self.repeat(order)
+            return
         order.cancel_is_in_flight = True
         self.sent += 1
         self._rail.cancel_order(order.order_hash, partial(self._on_answer, order))
 
     def _send_all(self) -> None:
+        now_ns = self._now_ns()
+        if not self._limits.take_cancel_all(now_ns):
+            self._all_due_ns = now_ns + RETRY_NS
+            return
         self._all_is_in_flight = True
         self._all_due_ns = 0
         self.all_sent += 1
@@ -115,6 +127,7 @@ class Cancels:
             self._on_evidence(order, _CANCELED)
         elif verdict.is_final and not _is_held(verdict.refused.get(digits, "")):
             # It may be filled, gone, or not there yet: only a look at it can tell.
+            order.is_unlisted = True
             self._look_ups.begin(order)
         else:
             self.repeat(order)
@@ -123,13 +136,15 @@ class Cancels:
         """resting: the orders that were live when everything was to be cancelled."""
         self._all_is_in_flight = False
         verdict = classify_cancel(answer)
+        self._limits.spend_cancels(len(verdict.canceled))
         for digits in verdict.canceled:
             order = self._orders.by_hash(digits)
             if order is not None and order.state is not OrderState.ENDED:
                 self._on_evidence(order, _CANCELED)
-        for digits in verdict.refused:
+        for digits, why in verdict.refused.items():
             order = self._orders.by_hash(digits)
             if order is not None and order.state in (OrderState.LIVE, OrderState.UNKNOWN):
+                order.is_unlisted = not _is_held(why)
                 self._look_ups.begin(order)
         if not verdict.is_final:
             self._all_due_ns = self._now_ns() + RETRY_NS

@@ -54,7 +54,7 @@ def read_new_order(row: list[int]) -> NewOrder:
     terms = row[13]
     return NewOrder(
         row[0] >> 32 & 0xFFFF_FFFF,
-        row[1],
+        row[1] & _U64,
         row[4] & _U64,
         row[5],
         row[6],
@@ -72,4 +72,4 @@ def read_new_order(row: list[int]) -> NewOrder:
 
 def read_cancel(row: list[int]) -> Cancel:
     """Return a CANCEL row."""
-    return Cancel(instrument_of(row), row[1], row[4] & _U64, row[5] & 0xFFFF)
+    return Cancel(instrument_of(row), row[1] & _U64, row[4] & _U64, row[5] & 0xFFFF)

@@ -8,6 +8,7 @@ keeps its reservation in the core meanwhile. Nothing is signed twice.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
@@ -20,18 +21,23 @@ from engine.host.secrets import Account
 from engine.wire.codes import Connection, Kind, Reason, Tif
 from engine.wire.records import RECORD_WORDS
 from signer import tally
+from signer.admission import Admission
+from signer.amounts import ONE
 from signer.auth import ApiCredentials, L2Signer
+from signer.batches import Batch
 from signer.commands import NewOrder, kind_of, read_cancel, read_new_order
 from signer.core_watch import CoreWatch
-from signer.http import Endpoint
+from signer.heartbeat import Heartbeat
+from signer.http import Answer, Endpoint
 from signer.instruments import Instrument, Instruments
 from signer.ladder import Ladder
 from signer.log_format import EntryKind
 from signer.order_log import OrderLog
 from signer.orders import Orders, OrderState, SentOrder
 from signer.outcomes import Outcomes
-from signer.policy import Policy
-from signer.rails.clob import ClobRail
+from signer.policy import Policy, stake_of
+from signer.rails.clob import ClobRail, Observers
+from signer.ratelimit import RateLimits
 from signer.recovery import recover
 from signer.reports import Reporter, Stamps
 from signer.settings import SignerSettings
@@ -60,13 +66,14 @@ class SignerDuty:
         self._instruments = Instruments(self._settings, self._ladder)
         self._policy = Policy(self._settings.limits)
         self._orders = Orders()
-        api = account.api
-        self._rail = ClobRail(
-            Endpoint.of(self._settings.rest_url),
-            L2Signer(ApiCredentials(api.key, api.secret, api.passphrase), wallet.key.address),
-            self._now_ns,
-            connections=self._settings.connections,
-            timeout_ns=self._settings.request_timeout_ns,
+        self._admission = Admission(self._settings.admission)
+        self._limits = RateLimits(self._settings.rates)
+        self._rail = self._make_rail(account)
+        self._heartbeat = Heartbeat(
+            self._rail,
+            self._settings.heartbeat_ns,
+            self._settings.heartbeat_gap_ns,
+            self._on_heartbeat_gap,
         )
         self._core = CoreWatch(runtime.counters("core"), self._settings.core_silence_ns_max)
         self._rows = np.zeros((BATCH_RECORDS_MAX, RECORD_WORDS), np.int64)
@@ -74,6 +81,7 @@ class SignerDuty:
         self._polled_ns = 0
         self._open_shown = 0
         self._was_connected = False
+        self._is_reconciling = False
         self._is_draining = False
         self._open = ExitStack()
 
@@ -100,10 +108,16 @@ class SignerDuty:
             self._log,
             self._report,
             self._counters,
+            self._admission,
+            self._limits,
+            self._policy.spending,
             self._now_ns,
             run_id=run_id,
             lifetime_ns=settings.request_timeout_ns,
+            resend_age_ns_max=settings.resend_age_ns_max,
+            is_quiet=lambda: self._is_draining or self._core.is_silent,
         )
+        self._batch = Batch(self._rail, self._outcomes.on_verdict)
         self._cancels, self._look_ups = self._outcomes.cancels, self._outcomes.look_ups
         self._counters.set(tally.LOG_TORN_BYTES, self._log.torn_bytes)
         self._rail.start()
@@ -117,11 +131,13 @@ class SignerDuty:
         while self._commands:
             row, words = self._commands.popleft()
             worked += 1
-            if self._obey(row, words):
+            if self._obey(row, words) and not self._batch:
                 break  # the loop flushes sockets between rounds: an order's bytes leave at once
+        if self._batch:
+            self._send_batch()
         now_ns = self._now_ns()
         worked += self._rail.work(now_ns) + self._cancels.work(now_ns)
-        worked += self._look_ups.work(now_ns)
+        worked += self._look_ups.work(now_ns) + self._beat(now_ns)
         if not self._is_draining and self._core.look(now_ns):
             self._on_core_silent()
         if self._rail.is_connected is not self._was_connected:
@@ -184,15 +200,20 @@ class SignerDuty:
             self._on_repeated(known)
             return
         instrument = self._instruments.get(order.instrument)
-        reason = self._objection(instrument)
+        began_ns = self._now_ns()
+        reason = self._objection(order, instrument, began_ns)
         if reason != Reason.OK or instrument is None:
             self._refuse(order, reason)
             return
-        reason, amounts = self._policy.check(order, instrument.tick, self._polled_ns)
+        reason, amounts = self._policy.check(
+            order, instrument.tick, instrument.size_min, self._polled_ns
+        )
+        if reason == Reason.OK and not self._limits.take_order(began_ns):
+            self._policy.spending.release(stake_of(order), began_ns)
+            reason = Reason.VENUE_RATE
         if reason != Reason.OK:
             self._refuse(order, reason)
             return
-        began_ns = self._now_ns()
         template = instrument.templates[order.side]
         signed = self._ladder.sign(order, template, instrument.tick, amounts, began_ns)
         signed_ns = self._now_ns()
@@ -207,8 +228,13 @@ class SignerDuty:
             side=order.side,
             price=order.price,
             is_at_once=order.tif in (Tif.FOK, Tif.FAK),
+            body=signed.body,
+            size=order.size,
+            stake=stake_of(order),
+            signed_ns=signed_ns,
         )
         if not self._outcomes.record(EntryKind.SIGNED, sent, body=signed.body):
+            self._policy.spending.release(sent.stake, signed_ns)
             self._refuse(order, Reason.ORDER_LOG)
             return
         sent.stamps = Stamps(self._polled_ns, signed_ns, self._now_ns())
@@ -226,14 +252,26 @@ class SignerDuty:
             self._outcomes.reject(sent, Reason.RING_FULL, 0)
             return
         self._counters.add(tally.ORDERS_SENT)
-        self._rail.send_order(signed.body, partial(self._outcomes.on_answer, sent))
+        if self._settings.order_batch_max == 1:
+            self._rail.send_order(signed.body, partial(self._outcomes.on_answer, sent))
+            return
+        self._batch.add(sent)
+        if len(self._batch) == self._settings.order_batch_max:
+            self._send_batch()
 
-    def _objection(self, instrument: Instrument | None) -> int:
+    def _send_batch(self) -> None:
+        self._counters.add(tally.BATCHES_SENT, len(self._batch) > 1)
+        self._batch.send()
+
+    def _objection(self, order: NewOrder, instrument: Instrument | None, now_ns: int) -> int:
+        """Hot path."""
         if self._is_draining:
             return Reason.HALT_STOPPING
         if self._core.is_silent:
             return Reason.CORE_SILENT
-        return Reason.POLICY_TOKEN if instrument is None else instrument.refusal
+        if instrument is None:
+            return Reason.POLICY_TOKEN
+        return instrument.refusal or self._admission.objection(order.side, order.post_only, now_ns)
 
     def _refuse(self, order: NewOrder, reason: int) -> None:
         """An order that will not be sent."""
@@ -257,6 +295,8 @@ class SignerDuty:
     def _recover(self) -> None:
         recovered = recover(self._log.found, self._runtime.run_id)
         self._log.found.clear()
+        for stake, signed_ns in recovered.stakes:
+            self._policy.spending.restore(stake, signed_ns)
         for order in recovered.orders:
             self._orders.add(order)
             if order.state is OrderState.UNKNOWN:
@@ -268,6 +308,58 @@ class SignerDuty:
         self._counters.add(tally.CORE_SILENT)
         if self._orders.open_count:
             self._cancels.cancel_all()
+
+    def _beat(self, now_ns: int) -> int:
+        """Keep the venue from cancelling everything; with a silent core, let it."""
+        if not self._settings.heartbeat_ns:
+            return 0
+        worked = self._heartbeat.work(now_ns, is_silent=self._core.is_silent)
+        if self._is_reconciling and not self._look_ups.pending:
+            self._is_reconciling = False
+        heart = self._heartbeat
+        self._admission.beat_until_ns = 0 if self._is_reconciling else heart.alive_until_ns
+        return worked
+
+    def _on_heartbeat_gap(self) -> None:
+        """The venue may have cancelled everything: nothing is live until it says so."""
+        self._is_reconciling = True
+        for order in self._orders.in_state(OrderState.LIVE):
+            self._outcomes.doubt(order, Reason.HEARTBEAT_GAP, 0)
+
+    def _on_clock(self) -> None:
+        """The clocks have been compared."""
+        skew_ns = self._rail.clock.skew_ns
+        self._admission.on_clock(skew_ns)
+        warn_ns = self._settings.clock_skew_ns_warn
+        self._counters.add(tally.CLOCK_WARNINGS, 0 < warn_ns < abs(skew_ns))
+
+    def _make_rail(self, account: Account) -> ClobRail:
+        """Return the rail, with all who read of its answers more than what they asked for."""
+        admission, limits, api = self._admission, self._limits, account.api
+
+        def observer(heed: Callable[[Answer], None]) -> Callable[[Answer], None]:
+            def observe(answer: Answer) -> None:
+                admission.on_answer(answer)
+                heed(answer)
+
+            return observe
+
+        credentials = ApiCredentials(api.key, api.secret, api.passphrase)
+        return ClobRail(
+            Endpoint.of(self._settings.rest_url),
+            L2Signer(credentials, self._wallet.key.address),
+            self._now_ns,
+            connections=self._settings.connections,
+            timeout_ns=self._settings.request_timeout_ns,
+            observers=Observers(
+                on_order=observer(limits.on_order_answer),
+                on_cancel=observer(limits.on_cancel_answer),
+                on_look_up=observer(limits.on_look_up_answer),
+                on_heartbeat=admission.on_answer,
+                on_clock=self._on_clock,
+            ),
+            has_heartbeat=self._settings.heartbeat_ns > 0,
+        )
 
     def _on_rail_change(self) -> None:
         self._was_connected = self._rail.is_connected
@@ -289,7 +381,11 @@ class SignerDuty:
         show(tally.CANCEL_ALLS, self._cancels.all_sent)
         show(tally.CONNECTS, self._rail.connects)
         show(tally.LOOKUPS, self._look_ups.asked)
-        show(tally.CLOCK_SKEW_S, self._rail.clock.skew_s)
+        show(tally.CLOCK_SKEW_MS, self._rail.clock.skew_ns // 1_000_000)
+        show(tally.LATCHED_REASON, self._admission.latch)
+        show(tally.HEARTBEATS, self._heartbeat.accepted)
+        show(tally.HEARTBEAT_GAPS, self._heartbeat.gaps)
+        show(tally.SPENT_TODAY_USD, self._policy.spending.today // ONE)
         show(tally.LOG_BYTES, self._log.bytes_written)
         ladder = self._ladder
         for index, signed in zip(tally.BY_RUNG, ladder.signed, strict=True):

@@ -11,13 +11,13 @@ import asyncio
 import random
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-from signer.http_parser import HttpError, Response, ResponseParser
+from signer.http_parser import NO_HEADERS, HttpError, Response, ResponseParser
 
 RECONNECT_S_MIN = 0.05
 RECONNECT_S_MAX = 5.0
@@ -37,13 +37,17 @@ class Outcome(IntEnum):
 
 
 class Answer(NamedTuple):
-    """The end of a request. status and body are of ANSWERED; sent_ns is 0 for NOT_SENT."""
+    """The end of a request. status, body and headers are of ANSWERED; sent_ns is 0 for NOT_SENT.
+
+    headers: those of `NOTED_HEADERS` the venue sent, names and values in lower case.
+    """
 
     outcome: int
     status: int
     body: bytes
     sent_ns: int
     answered_ns: int
+    headers: Mapping[bytes, bytes] = NO_HEADERS
 
 
 AnswerHandler = Callable[[Answer], None]
@@ -177,10 +181,14 @@ class Connection(asyncio.Protocol):
         request, self._request = self._request, None
         if request is None:
             return
-        status, body = (response.status, response.body) if response is not None else (0, b"")
+        status, body, headers = 0, b"", NO_HEADERS
+        if response is not None:
+            status, body, headers = response.status, response.body, response.headers
         if outcome is Outcome.ANSWERED and self.is_open:
             self._pool.on_ready(self)
-        request.handler(Answer(outcome, status, body, self._sent_ns, self._pool.now_ns()))
+        answer = Answer(outcome, status, body, self._sent_ns, self._pool.now_ns(), headers)
+        self._pool.observe(answer)
+        request.handler(answer)
 
 
 class Pool:
@@ -194,9 +202,14 @@ class Pool:
         *,
         timeout_ns: int,
         wait_ns_max: int,
+        observe: AnswerHandler = lambda _answer: None,
     ) -> None:
-        """timeout_ns: from send to answer. wait_ns_max: for a free connection, then NOT_SENT."""
+        """timeout_ns: from send to answer. wait_ns_max: for a free connection, then NOT_SENT.
+
+        observe: sees every answer before its handler does.
+        """
         self.now_ns = now_ns
+        self.observe = observe
         self.connects = 0
         self.errors = 0
         self._endpoint = endpoint

@@ -6,11 +6,16 @@ broken or hostile, and a misread answer is worse than none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 HEAD_BYTES_MAX = 16 * 1024
 BODY_BYTES_MAX = 1024 * 1024
 _CHUNK_LINE_BYTES_MAX = 256
+# The headers anyone here reads; all others are skipped.
+NOTED_HEADERS = frozenset((b"retry-after", b"poly-ratelimit-remaining", b"poly-ratelimit-reset"))
+NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 class HttpError(Exception):
@@ -18,17 +23,18 @@ class HttpError(Exception):
 
 
 class Response(NamedTuple):
-    """One answer. keep_alive: whether the connection may be used again."""
+    """One answer. keep_alive: whether the connection may be used again. headers: NOTED_HEADERS."""
 
     status: int
     body: bytes
     keep_alive: bool
+    headers: Mapping[bytes, bytes] = NO_HEADERS
 
 
 class ResponseParser:
     """Collects bytes until they are one answer. Fresh for each request."""
 
-    __slots__ = ("_body_at", "_buffer", "_chunks", "_keep_alive", "_left", "_status")
+    __slots__ = ("_body_at", "_buffer", "_chunks", "_headers", "_keep_alive", "_left", "_status")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -37,6 +43,7 @@ class ResponseParser:
         self._left = 0  # body bytes to come; -1 chunked, -2 until the connection ends
         self._body_at = -1  # where the body begins in the buffer, -1 = the head is not complete
         self._chunks = bytearray()
+        self._headers: dict[bytes, bytes] = {}
 
     def feed(self, data: bytes) -> Response | None:
         """Return the answer if these bytes complete it. Raises HttpError."""
@@ -70,7 +77,7 @@ class ResponseParser:
     def _answer(self, end: int, body: bytearray) -> Response:
         # Bytes beyond the answer belong to nothing we asked: do not use this connection again.
         keep_alive = self._keep_alive and end == len(self._buffer)
-        return Response(self._status, bytes(body), keep_alive)
+        return Response(self._status, bytes(body), keep_alive, self._headers)
 
     def _read_head(self, head: bytes) -> None:
         lines = head.split(b"\r\n")
@@ -101,6 +108,8 @@ class ResponseParser:
                 self._keep_alive = b"close" not in value and (
                     self._keep_alive or b"keep-alive" in value
                 )
+            elif name in NOTED_HEADERS:
+                self._headers[name] = value
         if length > BODY_BYTES_MAX:
             raise HttpError(f"answer's body is too long: bytes={length}")
         if self._status in (204, 304):

@@ -12,10 +12,11 @@ import numpy as np
 
 from engine.wire.codes import Kind, Reason
 from engine.wire.records import typed
-from signer.amounts import PRICE_DECIMALS
+from signer.amounts import CENT, PRICE_DECIMALS
 from signer.contracts import Generation, exchange_domain, is_position_id
 from signer.eip712 import Domain
 from signer.ladder import Ladder
+from signer.position_ids import decode_position_id
 from signer.settings import SignerSettings
 from signer.templates import OrderTemplate
 
@@ -26,6 +27,7 @@ class Contract(NamedTuple):
     token_id: int
     generation: int
     neg_risk: bool
+    outcome: int
 
 
 class Terms(NamedTuple):
@@ -38,16 +40,24 @@ class Terms(NamedTuple):
 
 
 class Instrument:
-    """One token. tick: micros. refusal: why nothing may be signed for it, or OK."""
+    """One token. refusal: why nothing may be signed for it, or OK.
 
-    __slots__ = ("contract", "refusal", "templates", "terms", "tick")
+    tick: micros.  size_min: micro-shares.
+    """
+
+    __slots__ = ("contract", "refusal", "size_min", "templates", "terms", "tick")
 
     def __init__(self, contract: Contract, terms: Terms, tick: int, refusal: int) -> None:
         self.contract = contract
-        self.terms = terms
-        self.tick = tick
+        self.set_terms(terms, tick)
         self.refusal = refusal
         self.templates: tuple[OrderTemplate, ...] = ()  # by side
+
+    def set_terms(self, terms: Terms, tick: int) -> None:
+        """Take what the venue may change while the market runs."""
+        self.terms = terms
+        self.tick = tick
+        self.size_min = terms.min_size_cents * CENT
 
 
 class Instruments:
@@ -67,7 +77,12 @@ class Instruments:
         record = typed(row, Kind.INSTRUMENT)[0]
         index, tick = int(record["instrument"]), int(record["tick"])
         token_id = int.from_bytes(bytes(record["token_id"]), "big")
-        contract = Contract(token_id, int(record["generation"]), bool(record["neg_risk"]))
+        contract = Contract(
+            token_id,
+            int(record["generation"]),
+            bool(record["neg_risk"]),
+            int(record["outcome"]),
+        )
         terms = Terms(*(int(record[name]) for name in Terms._fields))
         known = self._by_index.get(index)
         if known is not None and (known.contract, known.terms, known.tick) == (
@@ -78,7 +93,7 @@ class Instruments:
             return
         self._ladder.invalidate(index)
         if known is not None and known.contract == contract:
-            known.terms, known.tick = terms, tick
+            known.set_terms(terms, tick)
             return
         instrument = Instrument(contract, terms, tick, self._refusal(contract))
         if instrument.refusal == Reason.OK:
@@ -95,11 +110,11 @@ class Instruments:
             self._ladder.invalidate(int(record["instrument"]))
 
     def _refusal(self, contract: Contract) -> int:
-        token_id, generation, _ = contract
-        if generation not in (Generation.V2, Generation.V3) or token_id == 0:
-            return Reason.GENERATION
-        # The market's version and the id's layout must agree: either alone has been wrong.
-        if is_position_id(token_id) != (generation == Generation.V3):
+        """Return why nothing may be signed for such a token, or OK."""
+        listed = self._settings.limits.token_ids
+        if listed and contract.token_id not in listed:
+            return Reason.POLICY_TOKEN
+        if not _is_routable(contract):
             return Reason.GENERATION
         try:
             self._domain(contract)
@@ -114,3 +129,20 @@ class Instruments:
         if contract.neg_risk and contract.generation == Generation.V2:
             override = settings.neg_risk_exchange_address
         return exchange_domain(contract.generation, settings.chain_id, contract.neg_risk, override)
+
+
+def _is_routable(contract: Contract) -> bool:
+    """Return whether the market's version and the token id say the same.
+
+    Either alone has been wrong: a version 2 id has no layout, a version 3 id tells its module and
+    outcome. The venue takes no other generation.
+    """
+    token_id, generation = contract.token_id, contract.generation
+    if generation == Generation.V2:
+        return token_id > 0 and not is_position_id(token_id)
+    if generation != Generation.V3:
+        return False
+    try:
+        return decode_position_id(token_id).outcome_index == contract.outcome
+    except ValueError:
+        return False

@@ -1,8 +1,17 @@
 """Orders whose outcome was not seen, asked for by hash until there is evidence.
 
-Time and transport errors prove nothing. An order is alive if the venue knows it, and dead if the
-venue did not know it twice, at least one request lifetime apart: by then its request can no longer
-arrive.
+Time and transport errors prove nothing, and "not found" alone proves little: the request may still
+be on its way. An order the venue has had is never dead because it is not found. One it may never
+have had is sent again, the same bytes under the same hash, which cannot make a second order:
+
+```
+looked up ──found──────────────────────────────────────────────▶ what it says
+    └─not found─▶ sent again ──accepted────────────────────────▶ LIVE
+                      ├─not seen─▶ looked up again
+                      └─refused──▶ not found twice, a request's lifetime apart ──▶ dead
+```
+Where nothing may be sent (halt, old order, cancel wanted) the lifetime between two looks is all the
+proof there can be: what was on its way has arrived by then or never will.
 """
 
 from __future__ import annotations
@@ -16,6 +25,7 @@ from engine.wire.codes import OrderStatus, Reason
 from signer.http import Answer
 from signer.orders import OrderState, SentOrder
 from signer.rails.port import Rail
+from signer.ratelimit import RateLimits
 from signer.responses import Fate, Verdict, classify_look_up
 
 RETRY_NS_MIN = 100_000_000
@@ -30,9 +40,11 @@ class LookUps:
         "_due",
         "_in_flight",
         "_lifetime_ns",
+        "_limits",
         "_now_ns",
         "_on_evidence",
         "_rail",
+        "_send_again",
         "_ticket",
         "asked",
     )
@@ -40,15 +52,22 @@ class LookUps:
     def __init__(
         self,
         rail: Rail,
+        limits: RateLimits,
         now_ns: Callable[[], int],
         lifetime_ns: int,
         on_evidence: Callable[[SentOrder, Verdict], None],
+        send_again: Callable[[SentOrder], bool],
     ) -> None:
-        """lifetime_ns: how long a request may still arrive at the venue after we gave it up."""
+        """lifetime_ns: how long a request may still arrive at the venue after we gave it up.
+
+        send_again: sends an order's bytes again if that is allowed, and reports to `on_sent_again`.
+        """
         self._rail = rail
+        self._limits = limits
         self._now_ns = now_ns
         self._lifetime_ns = lifetime_ns
         self._on_evidence = on_evidence
+        self._send_again = send_again
         self._due: list[tuple[int, int, SentOrder]] = []
         self._in_flight = 0
         self._ticket = itertools.count()  # orders due at one moment do not compare
@@ -72,6 +91,10 @@ class LookUps:
         """Send the requests that are due; return how many."""
         sent = 0
         while self._due and self._due[0][0] <= now_ns and self._in_flight < IN_FLIGHT_MAX:
+            if self._due[0][2].state is not OrderState.ENDED and not self._limits.take_look_up(
+                now_ns
+            ):
+                break
             order = heapq.heappop(self._due)[2]
             if order.state is OrderState.ENDED:
                 order.is_looked_up = False
@@ -82,6 +105,21 @@ class LookUps:
             self._rail.look_up(order.order_hash, partial(self._on_answer, order))
         return sent
 
+    def on_sent_again(self, order: SentOrder, verdict: Verdict) -> None:
+        """Take what became of an order's bytes that were sent again, unless it was accepted."""
+        self._in_flight -= 1
+        if verdict.fate == Fate.REFUSED and verdict.reason != Reason.NO_CONNECTION:
+            order.refusal = verdict.reason
+            self._push(order, 0)
+        else:
+            order.is_known |= verdict.reason == Reason.VENUE_DUPLICATED
+            self._retry(order)
+
+    def on_accepted_again(self, order: SentOrder) -> None:
+        """An order that was sent again is live: there is nothing left to ask."""
+        self._in_flight -= 1
+        order.is_looked_up = False
+
     def _on_answer(self, order: SentOrder, answer: Answer) -> None:
         self._in_flight -= 1
         if order.state is OrderState.ENDED:
@@ -91,7 +129,7 @@ class LookUps:
         if verdict.fate == Fate.UNKNOWN or self._is_pending(order, verdict):
             self._retry(order)
         elif verdict.reason == Reason.VENUE_NOT_FOUND:
-            self._on_missing(order, verdict)
+            self._on_missing(order)
         else:
             order.is_looked_up = False
             self._on_evidence(order, verdict)
@@ -105,7 +143,14 @@ class LookUps:
             and verdict.status != OrderStatus.MATCHED
         )
 
-    def _on_missing(self, order: SentOrder, verdict: Verdict) -> None:
+    def _on_missing(self, order: SentOrder) -> None:
+        if order.is_known and not order.is_unlisted:
+            self._retry(order)
+            return
+        if not order.is_known and not order.refusal and self._send_again(order):
+            self._in_flight += 1
+            order.missing_ns = 0
+            return
         now_ns = self._now_ns()
         order.missing_ns = order.missing_ns or now_ns
         left_ns = order.missing_ns + self._lifetime_ns - now_ns
@@ -113,7 +158,8 @@ class LookUps:
             self._push(order, left_ns)
         else:
             order.is_looked_up = False
-            self._on_evidence(order, verdict)
+            reason = order.refusal or Reason.VENUE_NOT_FOUND
+            self._on_evidence(order, Verdict(Fate.REFUSED, reason))
 
     def _retry(self, order: SentOrder) -> None:
         self._push(order, min(RETRY_NS_MIN << min(order.asks, 8), RETRY_NS_MAX))

@@ -2,7 +2,8 @@
 
 ```
 IN_FLIGHT ──accepted──▶ LIVE ──cancelled, filled, gone──▶ ENDED
-    │ └───not seen────▶ UNKNOWN ──looked up──▶ LIVE or ENDED
+    │ │                   │ heartbeat gap
+    │ └───not seen────▶ UNKNOWN ──looked up, sent again──▶ LIVE or ENDED
     └─refused──────────────────────────────────────────▶ ENDED
 ```
 An id stays here when its order has ended, so that it is never signed again.
@@ -29,21 +30,36 @@ class OrderState(IntEnum):
 
 
 class SentOrder:
-    """One order. trace: of its command. missing_ns: when a look-up first did not find it, or 0."""
+    """One order. trace: of its command.
+
+    body: what was sent, to be sent again byte for byte; empty once the order has ended.
+    size: micro-shares.  stake: what it may cost at most, micros.  signed_ns: when.
+    is_known: the venue has had it.  is_unlisted: the venue had nothing to cancel.
+    missing_ns: when a look-up first did not find it, or 0.
+    refusal: why the venue refused the same bytes when they were sent again, or OK.
+    """
 
     __slots__ = (
         "asks",
         "attempt",
+        "auth_retried",
+        "body",
         "cancel_is_in_flight",
         "cancel_is_wanted",
         "instrument",
         "is_at_once",
+        "is_known",
         "is_looked_up",
+        "is_unlisted",
         "missing_ns",
         "order_hash",
         "order_id",
         "price",
+        "refusal",
         "side",
+        "signed_ns",
+        "size",
+        "stake",
         "stamps",
         "state",
         "trace",
@@ -62,6 +78,10 @@ class SentOrder:
         is_at_once: bool = False,
         state: OrderState = OrderState.IN_FLIGHT,
         stamps: Stamps = NO_STAMPS,
+        body: bytes = b"",
+        size: int = 1,
+        stake: int = 0,
+        signed_ns: int = 0,
     ) -> None:
         self.order_id = order_id
         self.attempt = attempt
@@ -73,6 +93,14 @@ class SentOrder:
         self.is_at_once = is_at_once
         self.state = state
         self.stamps = stamps
+        self.body = body
+        self.size = size
+        self.stake = stake
+        self.signed_ns = signed_ns
+        self.is_known = state is OrderState.LIVE
+        self.is_unlisted = False
+        self.auth_retried = False
+        self.refusal = 0
         self.cancel_is_wanted = False
         self.cancel_is_in_flight = False
         self.is_looked_up = False
@@ -102,6 +130,10 @@ class Orders:
         """Change an order's state."""
         self.open_count += (order.state is OrderState.ENDED) - (state is OrderState.ENDED)
         order.state = state
+        if state is OrderState.ENDED:
+            order.body = b""
+        elif state is OrderState.LIVE:
+            order.is_known = True
 
     def get(self, order_id: int) -> SentOrder | None:
         """Return the order with this id. Hot path."""

@@ -1,7 +1,9 @@
 """The signer's own limits: held against every order, whatever the core believes.
 
-A core that is broken or taken over can ask for anything; what leaves here stays on the grid, small
-and slow. The rules are asked in order, and the first that objects names the reason.
+A core that is broken or taken over can ask for anything; what leaves here is for a token that may
+be traded, on the grid, small, slow, and little in a day. The rules are asked in order, and the
+first that objects names the reason. Chain, contract and token are held against the settings when
+an instrument is announced (`instruments`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from signer.amounts import (
 )
 from signer.commands import NewOrder
 from signer.order_v2 import SALT_MAX
+from signer.spending import Spending
 
 _TIFS = frozenset(Tif)
 _AT_ONCE = frozenset((Tif.FOK, Tif.FAK))
@@ -29,13 +32,20 @@ NO_AMOUNTS = Amounts(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Prices in micros of pUSD, sizes in micro-shares, notional in micros of pUSD."""
+    """Prices in micros of pUSD, sizes in micro-shares, notional in micros of pUSD.
+
+    daily_notional_max: what a day's orders may cost, 0 = any.  take_min: the least a purchase at
+    once may spend.  token_ids: what may be traded, empty = whatever is announced.
+    """
 
     price_min: int
     price_max: int
     size_max: int
     notional_max: int
     orders_per_second_max: int
+    daily_notional_max: int = 0
+    take_min: int = 0
+    token_ids: frozenset[int] = frozenset()
 
 
 def amounts_of(order: NewOrder, tick: int) -> Amounts:
@@ -48,38 +58,55 @@ def amounts_of(order: NewOrder, tick: int) -> Amounts:
     return market_amounts(order.side, order.price, given, tick)
 
 
-class Policy:
-    """The rules and the one thing they remember: how many orders may still go this second."""
+def stake_of(order: NewOrder) -> int:
+    """Return what an order may lose at most, micros: its price, or the worth of what it gives away.
 
-    __slots__ = ("_limits", "_refilled_ns", "_tokens_ns")
+    A sale far below the worth of the shares costs more than it brings in, so the larger counts.
+    """
+    if order.side == Side.BUY:
+        return max(order.price * order.size // ONE, order.budget)
+    return max(order.price, ONE - order.price) * order.size // ONE
+
+
+class Policy:
+    """The rules and what they remember: how many orders may still go this second, and today."""
+
+    __slots__ = ("_limits", "_refilled_ns", "_tokens_ns", "spending")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self.spending = Spending(limits.daily_notional_max)
         self._refilled_ns = 0
         self._tokens_ns = _NS_PER_S  # one second's worth of orders, counted in nanoseconds
 
-    def check(self, order: NewOrder, tick: int, now_ns: int) -> tuple[int, Amounts]:
+    def check(self, order: NewOrder, tick: int, size_min: int, now_ns: int) -> tuple[int, Amounts]:
         """Return (Reason, amounts); the amounts are to be signed only if the reason is OK.
 
-        Hot path. tick: micros, the instrument's as the signer knows it.
+        Hot path. tick: micros, size_min: micro-shares, the instrument's as the signer knows them.
+        An order that passes has taken its token and its part of the day's money.
         """
         limits = self._limits
         if not is_on_tick(order.price, tick):
             return Reason.POLICY_PRICE, NO_AMOUNTS
         if not limits.price_min <= order.price <= limits.price_max:
             return Reason.POLICY_PRICE, NO_AMOUNTS
-        if not 0 < order.size <= limits.size_max or order.size % CENT:
+        size = order.size
+        if not 0 < size <= limits.size_max or size < size_min or size % CENT:
             return Reason.POLICY_SIZE, NO_AMOUNTS
         if not self._is_well_formed(order):
             return Reason.POLICY_TOKEN, NO_AMOUNTS
         amounts = amounts_of(order, tick)
         if not implied_price_is_within(amounts, order.side, order.price, tick):
             return Reason.POLICY_SIZE, NO_AMOUNTS
-        # A sale at a low price risks the shares, not the proceeds: both are held to the limit.
-        if max(order.price * order.size // ONE, order.budget) > limits.notional_max:
+        if max(order.price * size // ONE, order.budget) > limits.notional_max:
             return Reason.POLICY_NOTIONAL, NO_AMOUNTS
+        is_take = order.tif in _AT_ONCE and order.side == Side.BUY
+        if is_take and amounts.maker < limits.take_min:
+            return Reason.POLICY_SIZE, NO_AMOUNTS
         if not self._take_token(now_ns):
             return Reason.POLICY_RATE, NO_AMOUNTS
+        if not self.spending.take(stake_of(order), now_ns):
+            return Reason.POLICY_NOTIONAL, NO_AMOUNTS
         return Reason.OK, amounts
 
     @staticmethod

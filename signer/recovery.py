@@ -1,4 +1,5 @@
-"""What an order log says at start: the orders to go on with, and whether earlier runs left any.
+"""What an order log says at start: the orders to go on with, whether earlier runs left any, and
+what each may have cost.
 
 An order whose log ends with SIGNED or UNKNOWN may be live: it is looked up, never signed again.
 """
@@ -25,30 +26,48 @@ _STATES = {
 
 
 class Recovered(NamedTuple):
-    """orders: of this run. has_strangers: whether an order of an earlier run may be live."""
+    """orders: of this run. has_strangers: whether an order of an earlier run may be live.
+
+    stakes: of every order of any run that may have been filled, with when it was signed.
+    """
 
     orders: list[SentOrder]
     has_strangers: bool
+    stakes: list[tuple[int, int]]
 
 
 def recover(entries: Iterable[Placed], run_id: int) -> Recovered:
     """Return what is left to do of the orders in a log, oldest first."""
     signed: dict[bytes, Entry] = {}
-    last: dict[bytes, int] = {}
+    last: dict[bytes, Entry] = {}
     for placed in entries:
         entry = placed.entry
         if entry.kind == EntryKind.SIGNED:
             signed[entry.order_hash] = entry
-        last[entry.order_hash] = entry.kind
+        last[entry.order_hash] = entry
     orders = []
+    stakes = []
     has_strangers = False
     for order_hash, entry in signed.items():
-        order = _order_of(entry, _STATES[EntryKind(last[order_hash])])
+        end = last[order_hash]
+        order = _order_of(entry, _STATES[EntryKind(end.kind)])
+        spent = _spent(order, end)
+        if spent:
+            stakes.append((spent, entry.time_ns))
         if entry.run_id == run_id:
             orders.append(order)
         elif order.state is not OrderState.ENDED:
             has_strangers = True
-    return Recovered(orders, has_strangers)
+    return Recovered(orders, has_strangers, stakes)
+
+
+def _spent(order: SentOrder, end: Entry) -> int:
+    """Return what an order may have cost, by the last entry about it."""
+    if end.kind == EntryKind.REJECTED:
+        return 0
+    if end.kind == EntryKind.DONE and end.matched >= 0:
+        return order.stake * min(end.matched, order.size) // order.size
+    return order.stake
 
 
 def _order_of(entry: Entry, state: OrderState) -> SentOrder:
@@ -60,6 +79,7 @@ def _order_of(entry: Entry, state: OrderState) -> SentOrder:
     usd, shares = (maker, taker) if side is Side.BUY else (taker, maker)
     if is_at_once and state is OrderState.LIVE:
         state = OrderState.ENDED  # it was accepted, so it was over at once
+    price = usd * ONE // shares
     return SentOrder(
         entry.order_id,
         entry.attempt,
@@ -67,7 +87,11 @@ def _order_of(entry: Entry, state: OrderState) -> SentOrder:
         entry.instrument,
         0,
         side=side,
-        price=usd * ONE // shares,
+        price=price,
         is_at_once=is_at_once,
         state=state,
+        body=entry.body if state is OrderState.UNKNOWN else b"",
+        size=shares,
+        stake=usd if side is Side.BUY else max(price, ONE - price) * shares // ONE,
+        signed_ns=entry.time_ns,
     )

@@ -17,6 +17,7 @@ from engine.wire.codes import OrderStatus, Reason
 from signer.http import Answer, Outcome
 
 MICROS_DECIMALS = 6
+RETRY_S_MAX = 600
 
 
 class Fate(IntEnum):
@@ -29,7 +30,11 @@ class Fate(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """What an answer means. making / taking: micros matched at once; matched: micro-shares, -1."""
+    """What an answer means.
+
+    making / taking: micros matched at once.  matched: micro-shares, -1 = not said.
+    retry_s: how long a venue that takes no orders asks us to wait, 0 = it does not say.
+    """
 
     fate: int
     reason: int = Reason.OK
@@ -37,6 +42,7 @@ class Verdict(NamedTuple):
     making: int = 0
     taking: int = 0
     matched: int = -1
+    retry_s: int = 0
 
 
 class CancelVerdict(NamedTuple):
@@ -71,7 +77,7 @@ _REFUSAL_TEXTS = (
     ("no orders found to match", Reason.VENUE_KILLED),
     ("not yet ready", Reason.VENUE_NOT_READY),
     ("address banned", Reason.VENUE_BANNED),
-    ("closed only mode", Reason.VENUE_BANNED),
+    ("closed only mode", Reason.VENUE_CLOSED_ONLY),
     ("maker address not allowed", Reason.VENUE_AUTH),
     ("api key", Reason.VENUE_AUTH),
     ("unauthorized", Reason.VENUE_AUTH),
@@ -125,18 +131,24 @@ def classify_order(answer: Answer, order_hash: bytes) -> Verdict:
         fate = Fate.REFUSED if answer.outcome == Outcome.NOT_SENT else Fate.UNKNOWN
         return Verdict(fate, reason)
     content = _json_object(answer.body)
-    text = _error_text(content)
     if answer.status == 200:
-        if not text and content.get("success") is not False:
-            return _accepted(content, order_hash)
-        return _refused_or_unseen(text, Reason.VENUE_REJECTED)
+        return classify_order_content(content, order_hash)
+    text = _error_text(content)
     if 400 <= answer.status < 500 and answer.status != 408:
         default = _REFUSAL_STATUSES.get(answer.status, Reason.VENUE_REJECTED)
         return _refused_or_unseen(text, default)
     reason = _reason_of(text, _REFUSAL_TEXTS)
     if answer.status == 503 and reason in _CLOSED_REASONS:
-        return Verdict(Fate.REFUSED, reason)
+        return Verdict(Fate.REFUSED, reason, retry_s=_retry_s(content))
     return Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)
+
+
+def classify_order_content(content: Mapping[str, Any], order_hash: bytes) -> Verdict:
+    """Return what the JSON of a 200 to one order, or to one leg of a batch, means for it."""
+    text = _error_text(content)
+    if not text and content.get("success") is not False:
+        return _accepted(content, order_hash)
+    return _refused_or_unseen(text, Reason.VENUE_REJECTED)
 
 
 def classify_look_up(answer: Answer, order_hash: bytes) -> Verdict:
@@ -235,6 +247,14 @@ def _reason_of(text: str, table: tuple[tuple[str, Reason], ...]) -> Reason:
         if part in text:
             return reason
     return Reason.OK
+
+
+def _retry_s(content: Mapping[str, Any]) -> int:
+    """Return `retry_after_seconds`, 0 for anything but a reasonable whole number."""
+    value = content.get("retry_after_seconds")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0
+    return int(value) if 0 < value <= RETRY_S_MAX else 0
 
 
 def _error_text(content: Mapping[str, Any]) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from signer.admission import AdmissionSettings
 from signer.ladder import Rungs
 from signer.policy import Limits
+from signer.ratelimit import RateSettings
 
 _NS_PER_MS = 1_000_000
 
@@ -27,11 +29,19 @@ class SignerSettings:
     core_silence_ns_max: int
     limits: Limits
     rungs: Rungs
+    admission: AdmissionSettings
+    rates: RateSettings
+    order_batch_max: int
+    resend_age_ns_max: int
+    heartbeat_ns: int
+    heartbeat_gap_ns: int
+    clock_skew_ns_warn: int
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> SignerSettings:
         """Return the signer's part of the settings in `run.json`: sections venue and signer."""
         venue, signer = settings["venue"], settings["signer"]
+        is_live = settings["run"]["mode"] == "live"
         return cls(
             rest_url=venue["rest_url"],
             chain_id=venue["chain_id"],
@@ -47,13 +57,28 @@ class SignerSettings:
                 size_max=_micros(signer["size_shares_max"]),
                 notional_max=_micros(signer["order_notional_usd_max"]),
                 orders_per_second_max=signer["orders_per_second_max"],
+                daily_notional_max=_micros(signer["daily_notional_usd_max"]),
+                take_min=_micros(signer["take_usd_min"]),
+                token_ids=frozenset(int(token_id) for token_id in signer["token_ids"]),
             ),
             rungs=Rungs(
-                nonces=signer.get("nonces", 0),
-                presigned=signer.get("presigned", 0),
-                presigned_levels=signer.get("presigned_levels", 0),
-                presigned_age_ns_max=signer.get("presigned_age_ms_max", 0) * _NS_PER_MS,
+                nonces=signer["nonces"],
+                presigned=signer["presigned"],
+                presigned_levels=signer["presigned_levels"],
+                presigned_age_ns_max=signer["presigned_age_ms_max"] * _NS_PER_MS,
             ),
+            admission=AdmissionSettings(
+                post_only_window_ns=signer["post_only_window_ms"] * _NS_PER_MS,
+                closed_retry_ns=signer["closed_retry_ms"] * _NS_PER_MS,
+                # The local exchange's clock is the recording's: only a live venue's means anything.
+                clock_skew_ns_max=signer["clock_skew_ms_max"] * _NS_PER_MS if is_live else 0,
+            ),
+            rates=RateSettings(**signer["rates"]),
+            order_batch_max=signer["order_batch_max"],
+            resend_age_ns_max=signer["resend_age_ms_max"] * _NS_PER_MS,
+            heartbeat_ns=signer["heartbeat_ms"] * _NS_PER_MS,
+            heartbeat_gap_ns=signer["heartbeat_gap_ms"] * _NS_PER_MS,
+            clock_skew_ns_warn=signer["clock_skew_ms_warn"] * _NS_PER_MS if is_live else 0,
         )
 
 

@@ -6,23 +6,38 @@ that the venue holds back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
 
 from signer.auth import L2Signer
 from signer.http import Answer, AnswerHandler, Endpoint, Pool
-from signer.request_writer import RequestWriter
+from signer.request_writer import RequestWriter, RouteWriter
 from signer.venue_clock import VenueClock
 
 CANCEL_CONNECTIONS = 2
 LOOK_UP_CONNECTIONS = 1
 # A price is stale sooner than a connection is back: an order does not wait for it, a cancel does.
 ORDER_WAIT_NS_MAX = 250_000_000
-CLOCK_CHECK_NS = 60_000_000_000
-CLOCK_RETRY_NS = 1_000_000_000
+HEARTBEAT_CONNECTIONS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who sees every answer of a kind before whoever asked does; on_clock: once it is compared."""
+
+    on_order: AnswerHandler = lambda _answer: None
+    on_cancel: AnswerHandler = lambda _answer: None
+    on_look_up: AnswerHandler = lambda _answer: None
+    on_heartbeat: AnswerHandler = lambda _answer: None
+    on_clock: Callable[[], None] = lambda: None
 
 
 class ClobRail:
-    """`POST /order`, `DELETE /order`, `DELETE /cancel-all`, `GET /data/order/{id}`, `GET /time`."""
+    """`POST /order`, `POST /orders`, `DELETE /order`, `DELETE /cancel-all`,
+    `GET /data/order/{id}`, `POST /v1/heartbeats`, `GET /time`.
+    """
 
     def __init__(
         self,
@@ -32,18 +47,35 @@ class ClobRail:
         *,
         connections: int,
         timeout_ns: int,
+        observers: Observers | None = None,
+        has_heartbeat: bool = False,
     ) -> None:
-        def pool(size: int, wait_ns_max: int) -> Pool:
-            return Pool(endpoint, size, now_ns, timeout_ns=timeout_ns, wait_ns_max=wait_ns_max)
+        """has_heartbeat: whether heartbeats get a connection, which nothing else may delay."""
+        observe = observers or Observers()
+
+        def pool(size: int, wait_ns_max: int, observer: AnswerHandler) -> Pool:
+            return Pool(
+                endpoint,
+                size,
+                now_ns,
+                timeout_ns=timeout_ns,
+                wait_ns_max=wait_ns_max,
+                observe=observer,
+            )
 
         self._now_ns = now_ns
         self._write = RequestWriter(endpoint, l2)
-        self._orders = pool(connections, min(ORDER_WAIT_NS_MAX, timeout_ns))
-        self._cancels = pool(CANCEL_CONNECTIONS, timeout_ns)
-        self._look_ups = pool(LOOK_UP_CONNECTIONS, timeout_ns)
-        self._pools = (self._orders, self._cancels, self._look_ups)
+        self._write_orders = RouteWriter(endpoint, l2, "POST", "/orders")
+        self._write_heartbeat = RouteWriter(endpoint, l2, "POST", "/v1/heartbeats")
+        self._orders = pool(connections, min(ORDER_WAIT_NS_MAX, timeout_ns), observe.on_order)
+        self._cancels = pool(CANCEL_CONNECTIONS, timeout_ns, observe.on_cancel)
+        self._look_ups = pool(LOOK_UP_CONNECTIONS, timeout_ns, observe.on_look_up)
+        self._heartbeats = pool(HEARTBEAT_CONNECTIONS, timeout_ns, observe.on_heartbeat)
+        self._pools = [self._orders, self._cancels, self._look_ups]
+        if has_heartbeat:
+            self._pools.append(self._heartbeats)
+        self._on_clock = observe.on_clock
         self.clock = VenueClock()
-        self._clock_due_ns = 0
 
     def start(self) -> None:
         """Begin to connect."""
@@ -53,6 +85,11 @@ class ClobRail:
     def send_order(self, body: bytes, handler: AnswerHandler) -> None:
         """Send a signed order. Hot path."""
         self._orders.send(self._write.order(body, self._venue_s()), handler)
+
+    def send_orders(self, bodies: Sequence[bytes], handler: AnswerHandler) -> None:
+        """Send several signed orders, at most 15, in one request."""
+        batch = b"[%b]" % b",".join(bodies)
+        self._orders.send(self._write_orders.write(batch, self._venue_s()), handler)
 
     def cancel_order(self, order_hash: bytes, handler: AnswerHandler) -> None:
         """Cancel one order."""
@@ -66,10 +103,15 @@ class ClobRail:
         """Ask for one order."""
         self._look_ups.send(self._write.look_up(order_hash, self._venue_s()), handler)
 
+    def send_heartbeat(self, heartbeat_id: str, handler: AnswerHandler) -> None:
+        """Tell the venue that we live. heartbeat_id: what its last answer said, or empty."""
+        body = orjson.dumps({"heartbeat_id": heartbeat_id})
+        self._heartbeats.send(self._write_heartbeat.write(body, self._venue_s()), handler)
+
     def work(self, now_ns: int) -> int:
         """Expire requests; compare clocks now and then, as soon as there is a connection."""
-        if now_ns >= self._clock_due_ns and self._look_ups.connected:
-            self._clock_due_ns = now_ns + CLOCK_RETRY_NS
+        if now_ns >= self.clock.due_ns and self._look_ups.connected:
+            self.clock.asked(now_ns)
             self._look_ups.send(self._write.time(), self._on_time)
         return sum(pool.work(now_ns) for pool in self._pools)
 
@@ -82,6 +124,11 @@ class ClobRail:
     def in_flight(self) -> int:
         """Requests without an end."""
         return sum(pool.in_flight for pool in self._pools)
+
+    @property
+    def looking_up(self) -> int:
+        """Look-ups without an answer."""
+        return self._look_ups.in_flight
 
     @property
     def connects(self) -> int:
@@ -103,4 +150,4 @@ class ClobRail:
 
     def _on_time(self, answer: Answer) -> None:
         if self.clock.on_answer(answer):
-            self._clock_due_ns = self._now_ns() + CLOCK_CHECK_NS
+            self._on_clock()

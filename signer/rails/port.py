@@ -7,6 +7,7 @@ written by the caller before `send_order`. A rail never retries and never re-sig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from signer.http import AnswerHandler
@@ -21,6 +22,14 @@ class Rail(Protocol):
 
     def send_order(self, body: bytes, handler: AnswerHandler) -> None:
         """Send the exact body of a signed order. Hot path."""
+        ...
+
+    def send_orders(self, bodies: Sequence[bytes], handler: AnswerHandler) -> None:
+        """Send the exact bodies of several signed orders in one request."""
+        ...
+
+    def send_heartbeat(self, heartbeat_id: str, handler: AnswerHandler) -> None:
+        """Tell the venue that we live, with the id of its last answer."""
         ...
 
     def cancel_order(self, order_hash: bytes, handler: AnswerHandler) -> None:
@@ -42,6 +51,11 @@ class Rail(Protocol):
     @property
     def is_connected(self) -> bool:
         """Whether an order could leave now."""
+        ...
+
+    @property
+    def looking_up(self) -> int:
+        """Look-ups without an answer."""
         ...
 
     @property

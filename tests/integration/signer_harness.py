@@ -24,6 +24,7 @@ from aiohttp import web
 from engine.bus.counters import CounterFile
 from engine.bus.ring import Discipline, QueueReader, QueueWriter, create_ring
 from engine.host.clock import Clock
+from engine.host.config.schema import Signer
 from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
 from engine.host.runfile import RunFile
 from engine.wire.codes import Kind, Side, Tif
@@ -278,22 +279,17 @@ class Desk:
 
 def settings(port: int, **signer: Any) -> dict[str, Any]:
     """The settings a signer reads, with some of its own changed."""
+    defaults = {
+        "request_timeout_ms": 400,
+        "core_silence_ms_max": 60_000,
+        "order_notional_usd_max": "50",
+        "orders_per_second_max": 1_000,
+    }
     return {
-        "run": {"profile": "shared"},
+        "run": {"profile": "shared", "mode": "paper"},
         "host": {"park_us": 100},
         "venue": {"rest_url": f"http://127.0.0.1:{port}", "chain_id": 137},
-        "signer": {
-            "order_log": "group",
-            "connections": 2,
-            "request_timeout_ms": 400,
-            "core_silence_ms_max": 60_000,
-            "price_usd_min": "0.01",
-            "price_usd_max": "0.99",
-            "size_shares_max": "100",
-            "order_notional_usd_max": "50",
-            "orders_per_second_max": 1_000,
-            **signer,
-        },
+        "signer": Signer().model_dump(mode="json") | defaults | signer,
     }
 
 

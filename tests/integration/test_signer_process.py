@@ -202,7 +202,9 @@ async def test_an_unseen_outcome_is_unknown_until_the_order_is_found(
         assert venue.look_ups == [hash_of(venue.orders[0])]
 
 
-async def test_an_order_is_dead_only_when_it_is_missing_twice(tmp_path: Path, venue: Venue) -> None:
+async def test_an_order_too_old_to_send_again_is_dead_when_it_is_missing_twice(
+    tmp_path: Path, venue: Venue
+) -> None:
     """Two look-ups, at least a request's lifetime apart, prove that it never arrived."""
     asked_s: list[float] = []
 
@@ -214,13 +216,14 @@ async def test_an_order_is_dead_only_when_it_is_missing_twice(tmp_path: Path, ve
 
     venue.on_order = close_before_reply
     venue.on_look_up = missing
-    async with trading(tmp_path, venue) as desk:
+    async with trading(tmp_path, venue, resend_age_ms_max=0) as desk:
         desk.order(1)
         reject = await desk.until(lambda: desk.report(Kind.REJECT, 1), "REJECT")
         assert Reason(int(reject["reason"])) is Reason.VENUE_NOT_FOUND
         assert len(asked_s) == 3
         assert asked_s[2] - asked_s[0] >= 0.4
         assert desk.kinds() == ["SIGNED", "UNKNOWN", "REJECT"]
+        assert len(venue.orders) == 1
 
 
 async def test_without_a_connection_nothing_is_unknown(tmp_path: Path, venue: Venue) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.wire.codes import Reason, Side, Tif
 from signer.amounts import Amounts
 from signer.commands import NewOrder
-from signer.policy import Limits, Policy
+from signer.policy import Limits, Policy, stake_of
 
 LIMITS = Limits(
     price_min=10_000,
@@ -36,9 +38,11 @@ ORDER = NewOrder(
 TAKE = ORDER._replace(tif=Tif.FOK, post_only=0)
 
 
-def check(order: NewOrder, tick: int = 10_000) -> tuple[int, Amounts]:
+def check(
+    order: NewOrder, tick: int = 10_000, size_min: int = 0, limits: Limits = LIMITS
+) -> tuple[int, Amounts]:
     """A fresh policy's answer."""
-    return Policy(LIMITS).check(order, tick, 10 * S)
+    return Policy(limits).check(order, tick, size_min, 10 * S)
 
 
 @pytest.mark.parametrize(
@@ -96,13 +100,62 @@ def test_the_grid_is_the_instruments_not_the_orders() -> None:
     assert check(fine, tick=7)[0] == Reason.POLICY_PRICE
 
 
+def test_a_size_below_the_markets_smallest_is_refused() -> None:
+    """The venue's own minimum, as it was announced."""
+    assert check(ORDER, size_min=10_000_000)[0] == Reason.OK
+    assert check(ORDER, size_min=10_010_000)[0] == Reason.POLICY_SIZE
+
+
+def test_a_purchase_at_once_spends_at_least_what_the_venue_takes() -> None:
+    """Only purchases that take: quotes and sales may be smaller."""
+    limits = replace(LIMITS, take_min=1_000_000)
+    small = TAKE._replace(size=2_000_000)
+    assert check(small, limits=limits)[0] == Reason.POLICY_SIZE
+    assert check(small._replace(side=Side.SELL), limits=limits)[0] == Reason.OK
+    assert check(ORDER._replace(size=2_000_000), limits=limits)[0] == Reason.OK
+
+
+@pytest.mark.parametrize(
+    ("order", "stake"),
+    [
+        (ORDER, 4_800_000),
+        (TAKE._replace(budget=5_000_000), 5_000_000),
+        (ORDER._replace(side=Side.SELL), 5_200_000),
+        (ORDER._replace(side=Side.SELL, price=990_000), 9_900_000),
+    ],
+)
+def test_a_sale_stakes_what_the_shares_may_be_worth(order: NewOrder, stake: int) -> None:
+    """Shares sold for a cent may have been worth a dollar."""
+    assert stake_of(order) == stake
+
+
+def test_a_days_orders_together_stay_within_the_limit() -> None:
+    """What is proven unspent is given back; midnight forgets; what is unknown stays counted."""
+    policy = Policy(replace(LIMITS, daily_notional_max=10_000_000, orders_per_second_max=1_000))
+    day_ns = 86_400 * S
+
+    def reason(at_ns: int) -> int:
+        return policy.check(ORDER, 10_000, 0, at_ns)[0]
+
+    now_ns = 20_000 * day_ns + S
+    assert [reason(now_ns) for _ in range(3)] == [0, 0, Reason.POLICY_NOTIONAL]
+    policy.spending.release(4_800_000, now_ns)
+    assert reason(now_ns) == Reason.OK
+    assert reason(now_ns) == Reason.POLICY_NOTIONAL
+    policy.spending.release(4_800_000, now_ns - 2 * S)
+    assert reason(now_ns) == Reason.POLICY_NOTIONAL, "yesterday's does not count today"
+    assert reason(now_ns + day_ns) == Reason.OK
+    policy.spending.restore(9_000_000, now_ns + day_ns)
+    assert reason(now_ns + day_ns) == Reason.POLICY_NOTIONAL
+
+
 def test_the_rate_allows_a_burst_and_then_one_at_a_time() -> None:
     """Two a second: two at once, then none for half a second; refusals cost nothing."""
     policy = Policy(LIMITS)
     bad = ORDER._replace(size=0)
 
     def reason(order: NewOrder, at_ns: int) -> int:
-        return policy.check(order, 10_000, at_ns)[0]
+        return policy.check(order, 10_000, 0, at_ns)[0]
 
     now_ns = 10 * S
     assert [reason(ORDER, now_ns) for _ in range(3)] == [0, 0, Reason.POLICY_RATE]

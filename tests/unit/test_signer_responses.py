@@ -85,7 +85,7 @@ REFUSALS = [
     ("the order owner has to be the owner of the API KEY", Reason.VENUE_AUTH),
     ("maker address not allowed, please use the deposit wallet flow", Reason.VENUE_AUTH),
     ("'0x1' address banned", Reason.VENUE_BANNED),
-    ("'0x1' address in closed only mode", Reason.VENUE_BANNED),
+    ("'0x1' address in closed only mode", Reason.VENUE_CLOSED_ONLY),
     ("order_version_mismatch", Reason.VENUE_VERSION),
     ("invalid amounts, the market buy orders maker amount supports", Reason.VENUE_AMOUNTS),
     ("invalid signature", Reason.VENUE_SIGNATURE),
@@ -146,6 +146,12 @@ def test_texts_that_prove_nothing_are_unknown_under_any_status(message: str, sta
             Reason.VENUE_CANCEL_ONLY,
         ),
         (503, {"code": "post_only_mode"}, Fate.REFUSED, Reason.VENUE_POST_ONLY_MODE),
+        (
+            503,
+            {"code": "post_only_mode", "retry_after_seconds": -1},
+            Fate.REFUSED,
+            Reason.VENUE_POST_ONLY_MODE,
+        ),
         (503, b"upstream", Fate.UNKNOWN, Reason.VENUE_ERROR),
         (302, b"", Fate.UNKNOWN, Reason.VENUE_ERROR),
         (200, b"not json", Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
@@ -156,6 +162,13 @@ def test_texts_that_prove_nothing_are_unknown_under_any_status(message: str, sta
 def test_each_status_has_its_fate(status: int, content: Any, fate: Fate, reason: Reason) -> None:
     """4xx refuses, 5xx proves nothing unless the venue says that it is closed."""
     assert classify_order(answered(status, content), HASH) == Verdict(fate, reason)
+
+
+def test_a_closed_venue_says_how_long() -> None:
+    """`retry_after_seconds` of the body is kept for whoever waits."""
+    content = {"error": "post-only mode: only post-only orders", "code": "post_only_mode"}
+    verdict = classify_order(answered(503, content | {"retry_after_seconds": 95}), HASH)
+    assert verdict == Verdict(Fate.REFUSED, Reason.VENUE_POST_ONLY_MODE, retry_s=95)
 
 
 @pytest.mark.parametrize(

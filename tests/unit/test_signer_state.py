@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
+from engine.host.config.schema import Signer
 from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
-from engine.wire.codes import Kind, Reason
-from engine.wire.records import new, words
+from engine.wire.codes import Kind, Reason, Side, Tif
+from engine.wire.records import new, typed, words
 from signer import orders as orders_module
 from signer.core_watch import LOOK_NS, CoreWatch
+from signer.contracts import DOMAIN_NAME
 from signer.ecdsa import SigningKey
-from signer.http import Answer, Endpoint, Outcome
+from signer.eip712 import Domain
+from signer.http import Endpoint
 from signer.instruments import Instruments
 from signer.ladder import Ladder
+from signer.order_v2 import order_from_json, order_hash
 from signer.orders import Orders, OrderState, SentOrder
 from signer.settings import SignerSettings
-from signer.venue_clock import VenueClock
 from signer.wallets import Wallet
 
 S = 1_000_000_000
@@ -94,27 +99,6 @@ def test_a_core_is_silent_only_after_it_was_ready(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("venue_s", "skew_s"), [(1_000, 0), (1_001, 0), (999, 0), (1_002, 2), (940, -60)]
-)
-def test_the_venues_clock_is_corrected_beyond_rounding(venue_s: int, skew_s: int) -> None:
-    """Whole seconds hide up to one; more is skew, measured against the middle of the request."""
-    clock = VenueClock()
-    answer = Answer(Outcome.ANSWERED, 200, b"%d" % venue_s, 999 * S, 1_001 * S)
-    assert clock.on_answer(answer)
-    assert clock.skew_s == skew_s
-    assert clock.venue_s(1_000 * S) == 1_000 + skew_s
-
-
-@pytest.mark.parametrize("body", [b"", b"soon", b"-5", b"1" * 13, b"1.5", b'"1000"'])
-def test_what_is_no_time_changes_nothing(body: bytes) -> None:
-    """A broken answer leaves the clock as it was."""
-    clock = VenueClock()
-    assert not clock.on_answer(Answer(Outcome.ANSWERED, 200, body, 1, 2))
-    assert not clock.on_answer(Answer(Outcome.TIMEOUT, 0, b"1000", 1, 2))
-    assert clock.skew_s == 0
-
-
-@pytest.mark.parametrize(
     ("url", "authority", "prefix", "port"),
     [
         ("https://clob.example", "clob.example", "", 443),
@@ -134,22 +118,18 @@ def test_an_endpoint_is_read_from_its_url(url: str, authority: str, prefix: str,
             Endpoint.of(bad)
 
 
-def instruments(**venue: str) -> Instruments:
+def instruments(*token_ids: int, **venue: Any) -> Instruments:
     """An instrument table on Polygon."""
+    changes = {
+        "price_usd_max": 0.99,
+        "order_notional_usd_max": "20.5",
+        "token_ids": [str(token_id) for token_id in token_ids],
+    }
     settings = SignerSettings.of(
         {
+            "run": {"mode": "paper"},
             "venue": {"rest_url": "http://x", "chain_id": 137, **venue},
-            "signer": {
-                "order_log": "group",
-                "connections": 1,
-                "request_timeout_ms": 1,
-                "core_silence_ms_max": 1,
-                "price_usd_min": "0.01",
-                "price_usd_max": 0.99,
-                "size_shares_max": 100,
-                "order_notional_usd_max": "20.5",
-                "orders_per_second_max": 1,
-            },
+            "signer": Signer().model_dump(mode="json") | changes,
         }
     )
     assert settings.limits.notional_max == 20_500_000
@@ -179,6 +159,8 @@ POSITION_ID = 1 << 248
         (POSITION_ID, 2, Reason.GENERATION),
         (CTF_ID, 1, Reason.GENERATION),
         (CTF_ID, 0, Reason.GENERATION),
+        (POSITION_ID + 1, 3, Reason.GENERATION),
+        (9 << 248, 3, Reason.GENERATION),
         (0, 2, Reason.GENERATION),
     ],
 )
@@ -190,6 +172,70 @@ def test_generation_and_id_must_agree(token_id: int, generation: int, refusal: R
     assert instrument is not None
     assert instrument.refusal == refusal
     assert len(instrument.templates) == (2 if refusal == Reason.OK else 0)
+
+
+@pytest.mark.parametrize(
+    ("generation", "neg_risk", "contract"),
+    [
+        (2, 0, "0xE111180000d2663C0091e4f400237545B87B996B"),
+        (2, 1, "0xe2222d279d744050d28e00520010520000310F59"),
+        (3, 0, "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"),
+        (3, 1, "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"),
+    ],
+)
+def test_each_market_is_signed_for_its_own_exchange(
+    generation: int, neg_risk: int, contract: str
+) -> None:
+    """Neg-risk markets of generation 2 have an exchange of their own; generation 3 has one."""
+    token_id = POSITION_ID if generation == 3 else CTF_ID
+    row = instrument_row(token_id, generation)
+    typed(row, Kind.INSTRUMENT)["neg_risk"] = neg_risk
+    table = instruments()
+    table.on_instrument(row)
+    instrument = table.get(1)
+    assert instrument is not None
+    signed = instrument.templates[Side.BUY].sign(1, 1, 1, 1, 0, Tif.GTC, 0)
+    order = order_from_json(orjson.loads(signed.body)["order"])
+    domain = Domain(DOMAIN_NAME, str(generation), 137, contract)
+    assert signed.order_hash == order_hash(order, domain.separator())
+
+
+def test_only_listed_tokens_are_signed_for() -> None:
+    """With a list in the settings it does not matter what the core announces."""
+    table = instruments(CTF_ID)
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    listed = table.get(1)
+    assert listed is not None
+    assert listed.refusal == Reason.OK
+    table.on_instrument(instrument_row(CTF_ID + 1, 2))
+    other = table.get(1)
+    assert other is not None
+    assert other.refusal == Reason.POLICY_TOKEN
+    assert other.templates == ()
+
+
+def test_a_market_that_changes_its_generation_is_routed_anew() -> None:
+    """The same token under another version contradicts its id, and is refused from then on."""
+    table = instruments()
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    table.on_instrument(instrument_row(CTF_ID, 3))
+    instrument = table.get(1)
+    assert instrument is not None
+    assert instrument.refusal == Reason.GENERATION
+
+
+def test_a_chain_without_an_exchange_is_refused() -> None:
+    """Nothing is ever signed for a guessed contract; a setting may name one."""
+    table = instruments(chain_id=1)
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    instrument = table.get(1)
+    assert instrument is not None
+    assert instrument.refusal == Reason.POLICY_CHAIN
+    table = instruments(chain_id=1, exchange_address="0x" + "11" * 20)
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    instrument = table.get(1)
+    assert instrument is not None
+    assert instrument.refusal == Reason.OK
 
 
 def test_a_status_changes_the_grid_only_to_a_known_tick() -> None:

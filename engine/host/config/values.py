@@ -66,5 +66,6 @@ Capacity = Annotated[int, Field(ge=64, le=1 << 24), AfterValidator(_power_of_two
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+TokenId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,77}$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_no_slash)]
 WsUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_no_slash)]
