@@ -17,7 +17,7 @@ from engine.core.risk.gates import Candidate, first_refusal
 from engine.core.strategies.base import Event
 from engine.core.world.orders import Order, OrderState
 from engine.core.world.world import World
-from engine.wire.codes import Kind, Reason, Side, Tif
+from engine.wire.codes import Reason, Side, Tif
 
 SIZE_CHANGE_MIN = 5  # replace a quote when its size changes by at least 1/5
 
@@ -162,40 +162,45 @@ class Planner:
         )
         self._decision(world, candidate, event, Reason.OK, order_id)
         world.orders.open(order, world.now_ns)
-        out = self._outbox.record(Kind.NEW_ORDER, order.instrument, event.trace)
-        out["order_id"] = order_id
-        out["price"] = candidate.price
-        out["size"] = candidate.size
-        if candidate.side == Side.BUY and not candidate.post_only:
-            out["budget"] = candidate.budget or candidate.notional
-        out["salt"] = ids.salt(order_id)
-        out["timestamp_ms"] = world.now_ns // 1_000_000
-        out["trigger_ns"] = event.trigger_ns
-        out["decided_ns"] = world.now_ns
-        out["tick"] = candidate.instrument.tick
-        out["side"] = candidate.side
-        out["tif"] = candidate.tif
-        out["post_only"] = candidate.post_only
-        out["strategy"] = candidate.strategy
-        out["leg"] = candidate.leg
+        spends = candidate.side == Side.BUY and not candidate.post_only
+        self._outbox.new_order(
+            order.instrument,
+            event.trace,
+            order_id=order_id,
+            price=candidate.price,
+            size=candidate.size,
+            budget=(candidate.budget or candidate.notional) if spends else 0,
+            salt=ids.salt(order_id),
+            trigger_ns=event.trigger_ns,
+            tick=candidate.instrument.tick,
+            side=candidate.side,
+            tif=candidate.tif,
+            post_only=candidate.post_only,
+            strategy=candidate.strategy,
+            leg=candidate.leg,
+        )
         return order
 
     def _decision(
         self, world: World, candidate: Candidate, event: Event, reason: Reason, order_id: int
     ) -> None:
-        touch = world.touch(candidate.instrument.index)
-        out = self._outbox.record(Kind.DECISION, candidate.instrument.index, event.trace)
-        out["order_id"] = order_id
-        out["price"] = candidate.price
-        out["size"] = candidate.size
-        out["edge"] = candidate.edge
-        out["bid"] = touch.bid
-        out["ask"] = touch.ask
-        out["book_age_ns"] = world.now_ns - touch.local_ns
-        out["reason"] = reason
-        out["strategy"] = candidate.strategy
-        out["side"] = candidate.side
-        out["leg"] = candidate.leg
+        index = candidate.instrument.index
+        touch = world.touch(index)
+        self._outbox.decision(
+            index,
+            event.trace,
+            order_id=order_id,
+            price=candidate.price,
+            size=candidate.size,
+            edge=candidate.edge,
+            bid=touch.bid,
+            ask=touch.ask,
+            book_age_ns=world.now_ns - touch.local_ns,
+            reason=reason,
+            strategy=candidate.strategy,
+            side=candidate.side,
+            leg=candidate.leg,
+        )
 
     def _leg(self, strategy: int, trace: int) -> int:
         """Return the next leg number of this strategy for this cause."""

@@ -60,9 +60,9 @@ class Books:
 
     def touch(self, instrument: int) -> Touch:
         """Return the touch of one book."""
-        top = self.tops[instrument]
-        usable = bool(top[STATE] == LIVE and top[CERTIFIED])
-        return Touch(int(top[BID]), int(top[ASK]), usable, int(top[LOCAL_NS]))
+        top = self.tops[instrument].tolist()  # one call, and Python's integers after it
+        usable = top[STATE] == LIVE and bool(top[CERTIFIED])
+        return Touch(top[BID], top[ASK], usable, top[LOCAL_NS])
 
     def double_mid(self, instrument: int) -> int:
         """Return twice the last two-sided mid in micros, twice one half before there was one."""

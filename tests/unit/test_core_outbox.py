@@ -1,0 +1,97 @@
+"""What the core packs is what the wire says, field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.core.outbox import CAPACITY, NS_PER_MS, Outbox
+from engine.wire.codes import Kind, Source
+from engine.wire.records import new, typed, words
+
+NOW_NS, INSTRUMENT, TRACE = 1_800_000_000_123_456_789, 7, 99
+
+NEW_ORDER: dict[str, Any] = {
+    "order_id": (1 << 64) - 1,
+    "price": 510_000,
+    "size": 12_000_000,
+    "budget": 6_120_000,
+    "salt": (1 << 53) - 1,
+    "trigger_ns": NOW_NS - 5,
+    "tick": 10_000,
+    "side": 1,
+    "tif": 2,
+    "post_only": True,
+    "strategy": 3,
+    "leg": 4,
+}
+DECISION: dict[str, Any] = {
+    "order_id": (1 << 64) - 1,
+    "price": 510_000,
+    "size": 12_000_000,
+    "edge": -3,
+    "bid": 480_000,
+    "ask": 1_000_000,
+    "book_age_ns": 1 << 62,
+    "reason": 40_000,
+    "strategy": 3,
+    "side": 1,
+    "leg": 255,
+}
+
+
+def expected(kind: Kind, instrument: int, fields: dict[str, Any]) -> list[int]:
+    """Return the record's words as the dtype of the wire lays them out."""
+    record = new(kind)
+    record["source"], record["instrument"], record["local_ns"] = Source.CORE, instrument, NOW_NS
+    record["trace"] = TRACE
+    for name, value in fields.items():
+        record[name] = value
+    return words(record)[0].tolist()
+
+
+def outbox() -> Outbox:
+    """Return an outbox whose room was full of something else before."""
+    out = Outbox()
+    out.clear(NOW_NS)
+    for _ in range(4):
+        out.forward(np.full(16, -1, np.int64), TRACE)
+    out.clear(NOW_NS)
+    return out
+
+
+def test_every_record_is_laid_out_as_on_the_wire():
+    """Each field lands where its dtype has it, and nothing of former records is left between."""
+    out = outbox()
+    out.new_order(INSTRUMENT, TRACE, **NEW_ORDER)
+    out.decision(INSTRUMENT, TRACE, **DECISION)
+    out.cancel(5, INSTRUMENT, 3, 40_000, TRACE)
+    out.cancel_all(60_000, TRACE)
+    dates = {"timestamp_ms": NOW_NS // NS_PER_MS, "decided_ns": NOW_NS}
+    assert out.rows.tolist() == [
+        expected(Kind.NEW_ORDER, INSTRUMENT, NEW_ORDER | dates),
+        expected(Kind.DECISION, INSTRUMENT, DECISION),
+        expected(Kind.CANCEL, INSTRUMENT, {"order_id": 5, "strategy": 3, "reason": 40_000}),
+        expected(Kind.CANCEL_ALL, 0, {"reason": 60_000}),
+    ]
+
+
+def test_a_forwarded_record_is_from_us_and_keeps_the_rest():
+    """The signer gets an instrument as the feed told it, traced to where the core has it."""
+    out, record = outbox(), new(Kind.INSTRUMENT)
+    record["source"], record["instrument"], record["tick"] = Source.GAMMA, INSTRUMENT, 10_000
+    out.forward(words(record)[0], TRACE)
+    told = typed(out.rows[0], Kind.INSTRUMENT)[0]
+    assert (told["source"], told["trace"], told["local_ns"]) == (Source.CORE, TRACE, NOW_NS)
+    assert (told["instrument"], told["tick"]) == (INSTRUMENT, 10_000)
+
+
+def test_a_step_that_says_too_much_is_a_broken_belief():
+    """More records than the outbox holds end the core: it never writes over its own words."""
+    out = outbox()
+    for _ in range(CAPACITY):
+        out.cancel_all(1, TRACE)
+    with pytest.raises(AssertionError, match=f"count={CAPACITY}"):
+        out.cancel_all(1, TRACE)
