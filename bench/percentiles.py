@@ -6,6 +6,8 @@ import math
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from engine.backoffice.hdr import min_samples
+
 
 def note_percentiles(benchmark: BenchmarkFixture, *, units: int) -> None:
     """Put `p50_us` and `p99_us` of one unit into the benchmark's extra info.
@@ -17,6 +19,8 @@ def note_percentiles(benchmark: BenchmarkFixture, *, units: int) -> None:
         return
     data = sorted(benchmark.stats.stats.data)
     for name, quantile in (("p50_us", 0.50), ("p99_us", 0.99)):
+        if len(data) < min_samples(quantile):
+            continue  # its upper bound would be anything
         rank = max(1, math.ceil(quantile * len(data)))
         benchmark.extra_info[name] = round(data[rank - 1] / units * 1e6, 4)
     benchmark.extra_info["units"] = units

@@ -23,7 +23,7 @@ from engine.wire.codes import Side
 from engine.wire.records import words
 
 FRAMES = 1024
-ROUNDS = 40
+ROUNDS = 400
 Change = tuple[int, int, Side]
 
 
@@ -43,9 +43,7 @@ def rows_of(stream: list[Change]) -> np.ndarray:
     """Return the stream as LEVELS rows, a snapshot first."""
     frames = [book(UP, {"0.30": "1"}, {"0.70": "1"})]
     for price, size, side in stream:
-        frames.append(
-            levels(UP, [(text_from_micros(price), text_from_micros(size), side)], 0, 0)
-        )
+        frames.append(levels(UP, [(text_from_micros(price), text_from_micros(size), side)], 0, 0))
     return np.concatenate([words(f) for f in frames])
 
 

@@ -1,0 +1,179 @@
+"""`python bench/table.py RESULTS.json`: writes the numbers of one run into `bench/README.md`.
+
+RESULTS.json is what `pytest --benchmark-json` leaves; `make bench` does both. A percentile that too
+few samples stand behind is a dash, by the rule of `engine.backoffice.hdr`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.backoffice.hdr import P50, P99, min_samples, percentile
+
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
+PACKAGES = ("numpy", "numba", "uvloop", "picows", "coincurve", "orjson", "msgspec", "pyzmq")
+
+Bench = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table. baseline: the bench of each group that is 1.00x, empty = no ratios."""
+
+    title: str
+    file: str
+    baseline: str = ""
+
+
+SECTIONS = (
+    Section("Decode: a frame's bytes to rows", "test_decode", "test_orjson_to_rows"),
+    Section("Book apply (a change) and core step (a tick)", "test_core", "sorted_dict"),
+    Section("Ring: publish and poll in one process", "test_ring"),
+    Section("Sign: a decided order to its bytes", "test_sign", "test_curve_floor"),
+    Section("Local exchange", "test_exchange"),
+    Section("Tape", "test_tape"),
+    Section("Replay through the whole core", "test_replay"),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the tables; return the exit code."""
+    if len(arguments) != 1:
+        print(__doc__.splitlines()[0], file=sys.stderr)
+        return 2
+    run = json.loads(Path(arguments[0]).read_text())
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + "\n".join([BEGIN, "", *numbers(run), END]) + after)
+    return 0
+
+
+def numbers(run: Mapping[str, Any]) -> list[str]:
+    """Return the lines of all tables of a run."""
+    benches = [bench for bench in run["benchmarks"] if bench["stats"]["data"]]
+    lines = [*machine(run), *tick_to_trade(benches)]
+    for section in SECTIONS:
+        lines += table(section, benches)
+    return lines
+
+
+def machine(run: Mapping[str, Any]) -> list[str]:
+    """Return where and with what the run was made."""
+    info = run["machine_info"]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    cpu = info["cpu"].get("brand_raw", info["machine"])
+    where = f"{cpu}, {info['cpu'].get('count', os.cpu_count())} cores, Linux {info['release']}"
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    return [
+        f"{run['datetime'][:10]}: {where}, Python {info['python_version']}.",
+        f"{packages}. Load average when it ended: {load}.",
+        "",
+    ]
+
+
+def tick_to_trade(benches: Sequence[Bench]) -> list[str]:
+    """Return the table of the whole path, a column a profile, and the stages below."""
+    results = [b["extra_info"] for b in benches if "floor_p50_us" in b["extra_info"]]
+    if not results:
+        return []
+    names = [f"{r['profile']} p50 / p99 us" for r in results]
+    lines = ["### Tick to trade", "", _row("", *names), _row("---", *("---:" for _ in results))]
+    for label, prefix in (("**engine**", ""), ("floor", "floor_")):
+        for how, of in (("", dict), (", from the frame's own stamp", lambda r: r["raw"])):
+            cells = [_pair(of(r)[f"{prefix}p50_us"], of(r)[f"{prefix}p99_us"]) for r in results]
+            lines.append(_row(label + how, *cells))
+    lines.append(_row("engine over floor", *(_over_floor(r) for r in results)))
+    for stage in results[0]["stages"]:
+        cells = [_pair(r["stages"][stage]["p50"], r["stages"][stage]["p99"]) for r in results]
+        lines.append(_row(f"· {stage.replace('_', ' ')}", *cells))
+    counts = ("ticks", "rate", "coalesced", "unanswered", "gc_collections")
+    for name in counts:
+        lines.append(_row(name.replace("_", " "), *(f"{r[name]:,}" for r in results)))
+    return [*lines, ""]
+
+
+def table(section: Section, benches: Sequence[Bench]) -> list[str]:
+    """Return one section as a table; empty if the run has none of its benches."""
+    mine = [b for b in benches if Path(b["fullname"].split("::")[0]).stem == section.file]
+    if not mine:
+        return []
+    lines = [f"### {section.title}", "", _row("", "p50 us", "p99 us", "ratio", "also")]
+    lines.append(_row("---", "---:", "---:", "---:", "---"))
+    for bench in mine:
+        p50, p99 = percentiles_us(bench)
+        base = _baseline(section, bench, mine)
+        ratio = f"{p50 / percentiles_us(base)[0]:.2f}x" if base is not None else ""
+        lines.append(_row(_label(bench), _text(p50), _text(p99), ratio, _also(bench)))
+    return [*lines, ""]
+
+
+def percentiles_us(bench: Bench) -> tuple[float, float | None]:
+    """Return p50 and p99 of one unit of work: the bench's own, else those of its rounds."""
+    info, data = bench["extra_info"], bench["stats"]["data"]
+    if "p50_us" in info:
+        return info["p50_us"], info.get("p99_us")
+    rounds_ns = np.array(data) * 1e9
+    is_enough = len(data) >= min_samples(float(P99))
+    p50, p99 = (percentile(rounds_ns.astype(np.int64), p) / 1_000 for p in (P50, P99))
+    return p50, p99 if is_enough else None
+
+
+def _baseline(section: Section, bench: Bench, benches: Sequence[Bench]) -> Bench | None:
+    """Return what a bench is compared with: the baseline of its group, or of its section."""
+    if not section.baseline:
+        return None
+    found = [b for b in benches if section.baseline in b["name"]]
+    same = [b for b in found if b["group"] == bench["group"]]
+    if bench["group"]:
+        return same[0] if same else None
+    return found[0] if found else None
+
+
+def _label(bench: Bench) -> str:
+    name, _, parameter = bench["name"].partition("[")
+    words = name.removeprefix("test_").replace("_", " ")
+    return f"{words}, {parameter[:-1]}" if parameter else words
+
+
+def _also(bench: Bench) -> str:
+    """Return the other numbers a bench has noted."""
+    hidden = {"p50_us", "p99_us", "units"}
+    extra: Iterator[tuple[str, Any]] = (
+        (k, v) for k, v in bench["extra_info"].items() if k not in hidden
+    )
+    return ", ".join(
+        f"{k.replace('_', ' ')} {v:,}" for k, v in extra if isinstance(v, (int, float))
+    )
+
+
+def _over_floor(result: Mapping[str, Any]) -> str:
+    ours, floor = ((result[f"{of}p50_us"], result[f"{of}p99_us"]) for of in ("", "floor_"))
+    return " / ".join(f"{a / b:.2f}x" if a and b else "-" for a, b in zip(ours, floor, strict=True))
+
+
+def _pair(p50: float | None, p99: float | None) -> str:
+    return f"{_text(p50)} / {_text(p99)}"
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""The tables of `bench/README.md`: what is shown of a run, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table import BEGIN, END, README, Section, numbers, percentiles_us, table
+
+
+def bench(name: str, seconds: list[float], **extra: Any) -> dict[str, Any]:
+    """Return a bench of `test_sign.py` as pytest-benchmark writes it."""
+    return {
+        "name": name,
+        "fullname": f"bench/test_sign.py::{name}",
+        "group": None,
+        "extra_info": extra,
+        "stats": {"data": seconds},
+    }
+
+
+def test_a_percentile_needs_samples() -> None:
+    """p99 appears from 368 rounds on; below, its confidence interval has no upper end."""
+    assert percentiles_us(bench("test_a", [1e-6] * 367)) == (1.0, None)
+    assert percentiles_us(bench("test_a", [1e-6] * 368)) == (1.0, 1.0)
+
+
+def test_what_a_bench_measured_itself_is_shown() -> None:
+    """Percentiles of single units of work win over those of whole rounds."""
+    assert percentiles_us(bench("test_a", [1.0], p50_us=2.5, p99_us=4.0)) == (2.5, 4.0)
+
+
+def test_rows_are_compared_with_the_baseline() -> None:
+    """The baseline is 1.00x and everything else a multiple of it."""
+    benches = [bench("test_ours", [2e-6]), bench("test_curve_floor", [1e-6], records=1_000)]
+    lines = table(Section("Sign", "test_sign", "test_curve_floor"), benches)
+    assert lines[-3:] == [
+        "| ours | 2 | - | 2.00x |  |",
+        "| curve floor | 1 | - | 1.00x | records 1,000 |",
+        "",
+    ]
+
+
+def test_a_run_without_benches_makes_no_tables() -> None:
+    """Only where it was made is left."""
+    machine = {"cpu": {}, "machine": "x86_64", "release": "6", "python_version": "3.11"}
+    run = {"datetime": "2026-01-01T00:00:00", "machine_info": machine, "benchmarks": []}
+    assert len(numbers(run)) == 3
+
+
+def test_the_readme_has_a_place_for_the_numbers() -> None:
+    """They are written between two marks and nowhere else."""
+    text = README.read_text()
+    assert text.index(BEGIN) < text.index(END)
