@@ -32,9 +32,9 @@ def client_python(name: str, *also: str) -> Path:
     locks = [HERE / f"{lock}.lock" for lock in (name, *also)]
     wanted = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
     ENVIRONMENTS.mkdir(exist_ok=True)
-    with (ENVIRONMENTS / f"{folder.name}.lock").open("w") as guard:
+    with (ENVIRONMENTS / f"{folder.name}.flock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        made = folder / ".made-from"
+        made = folder / ".installed"
         if not made.exists() or made.read_text() != wanted:
             options = [option for lock in locks for option in ("-r", str(lock))]
             _run(sys.executable, "-m", "venv", "--clear", str(folder))
