@@ -14,8 +14,8 @@ from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
 from engine.wire.codes import Kind, Reason, Side, Tif
 from engine.wire.records import new, typed, words
 from signer import orders as orders_module
-from signer.core_watch import LOOK_NS, CoreWatch
 from signer.contracts import DOMAIN_NAME
+from signer.core_watch import LOOK_NS, CoreWatch
 from signer.ecdsa import SigningKey
 from signer.eip712 import Domain
 from signer.http import Endpoint
