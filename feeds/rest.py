@@ -57,7 +57,7 @@ class Rest:
             )
         try:
             return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # not JSON, not UTF-8
             raise Unreachable(f"answer is not JSON: url={url}, reason={error}") from None
 
     async def close(self) -> None:

@@ -109,7 +109,7 @@ def load_slugs(directory: Path) -> dict[str, str]:
     """Return condition id → slug from the slug file in `directory`; empty where there is none."""
     try:
         content: Any = msgspec.json.decode((directory / SLUG_FILE).read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return {}
     entries = content.get("instruments") if isinstance(content, dict) else None
     return {

@@ -45,7 +45,7 @@ def parse_request(frames: list[bytes]) -> Request | str:
         return f"a request must be one frame: frames={len(frames)}"
     try:
         request = msgspec.json.decode(frames[0], type=Request)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         return f"not a request: {error}"
     if len(request.reason) > REASON_CHARS_MAX:
         return f"reason is too long: chars={len(request.reason)}, chars_max={REASON_CHARS_MAX}"
@@ -96,7 +96,7 @@ def ask(path: Path, request: Request, *, timeout_ms: int) -> Reply:
         if not socket.poll(timeout_ms):
             return Reply(False, f"no answer in time: socket={path}, timeout_ms={timeout_ms}")
         return msgspec.json.decode(socket.recv(), type=Reply)
-    except (zmq.ZMQError, msgspec.DecodeError) as error:
+    except (zmq.ZMQError, ValueError) as error:
         return Reply(False, f"cannot be asked: socket={path}, {error}")
     finally:
         context.destroy(linger=0)

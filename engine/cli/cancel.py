@@ -48,5 +48,5 @@ def cancel_all(account: Account, rest_url: str, *, timeout_s: float = 3.0) -> bo
         raise HostError(f"cancel-all was refused: url={rest_url}, status={response.status}")
     try:
         return not msgspec.json.decode(text, type=_Answer).not_canceled
-    except msgspec.DecodeError:
+    except ValueError:  # not JSON, or not UTF-8
         raise HostError(f"cancel-all has no readable answer: url={rest_url}") from None

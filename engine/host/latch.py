@@ -47,7 +47,7 @@ class HaltLatch:
             return msgspec.json.decode(self._path.read_bytes(), type=Halt)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             detail = f"the latch cannot be read: file={self._path}, {error}"
             return Halt(Reason.HALT_OPERATOR.name, detail, "")
 

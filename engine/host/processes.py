@@ -149,7 +149,7 @@ class Child:
     def _decoded(self, line: bytes) -> dict[str, Any]:
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except ValueError:  # not JSON, or not UTF-8
             raise HostError(
                 f"ready line is not JSON: process={self.name}, log={self.output}"
             ) from None

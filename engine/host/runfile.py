@@ -50,7 +50,7 @@ class RunFile:
             content = msgspec.json.decode(path.read_bytes())
         except OSError as error:
             raise RefuseError(f"run file cannot be read: file={path}, {error.strerror}") from None
-        except msgspec.DecodeError as error:
+        except ValueError as error:  # not JSON, or not UTF-8
             raise RefuseError(f"run file is not JSON: file={path}, {error}") from None
         try:
             return msgspec.convert({**content, "runtime_dir": Path(runtime_dir)}, cls, strict=False)

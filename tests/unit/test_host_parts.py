@@ -188,3 +188,19 @@ def test_garbage_is_refused_with_a_reason(frames: list[bytes]) -> None:
 def test_requests_that_are_none(text: bytes) -> None:
     """Unknown commands, missing or endless reasons and unknown keys are refused."""
     assert isinstance(parse_request([text]), str)
+
+
+@pytest.mark.parametrize("content", [b'"\xff"', b"{", b"[]"])
+def test_a_run_file_that_is_not_one_is_refused_in_a_sentence(
+    content: bytes, tmp_path: Path
+) -> None:
+    """Bad UTF-8, broken JSON and JSON of another shape: refused by name, never a traceback."""
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(RefuseError, match=r"run\.json"):
+        RunFile.load(tmp_path)
+
+
+def test_a_latch_that_cannot_be_read_is_a_halt(tmp_path: Path) -> None:
+    """Whatever is in the file, doubt halts."""
+    (tmp_path / "halt.json").write_bytes(b'"\xff"')
+    assert HaltLatch(tmp_path).read() is not None
