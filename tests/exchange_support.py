@@ -16,9 +16,11 @@ from aiohttp import ClientSession, ClientWebSocketResponse, web
 from engine.exchange.accounts import Account, Accounts, ApiKey
 from engine.exchange.books import Levels
 from engine.exchange.events import OrderEvent, Silence
+from engine.exchange.faults import Faults
 from engine.exchange.market import Market, derive_tokens
 from engine.exchange.orders import Answer, Submission, Trade, VenueOrder
 from engine.exchange.rules import VenueRules
+from engine.exchange.scenario import Scenario
 from engine.exchange.schedule import Schedule
 from engine.exchange.server.app import Hosting, build_app
 from engine.exchange.server.streams import Streams
@@ -155,7 +157,15 @@ def amounts_of(side: Side, price: str, size: str, tif: Tif, tick: int) -> tuple[
 class Served:
     """A venue moved by hand and served on a real port, with one account's client."""
 
-    def __init__(self, hand: Hand, streams: Streams, session: ClientSession, url: str) -> None:
+    def __init__(
+        self,
+        hand: Hand,
+        streams: Streams,
+        session: ClientSession,
+        url: str,
+        hosting: Hosting | None = None,
+    ) -> None:
+        self.hosting = hosting or Hosting()
         self.hand = hand
         self.streams = streams
         self.session = session
@@ -235,22 +245,35 @@ class Served:
 
 
 @asynccontextmanager
-async def served(rules: VenueRules | None = None, **changes: Any) -> AsyncIterator[Served]:
+async def served(
+    rules: VenueRules | None = None,
+    hosting: Hosting | None = None,
+    truth: Path | None = None,
+    scenario: Scenario | None = None,
+    **changes: Any,
+) -> AsyncIterator[Served]:
     """Serve a hand-moved venue on a free loopback port."""
     hand = Hand(rules, **changes)
+    hosting = hosting or Hosting()
     streams = Streams(hand.schedule, hand.accounts, lambda token: hand.venue.find(token))
-    hand.venue = Venue(hand.venue.rules, hand.schedule, hand.accounts, TruthLedger(), streams)
+    ledger = TruthLedger(truth)
+    hand.venue = Venue(hand.venue.rules, hand.schedule, hand.accounts, ledger, streams)
     hand.listing = hand.venue.open_market(hand.listing.market)
-    app = build_app(hand.venue, streams, Hosting(), dict, lambda: None)
+    faults = None
+    if scenario is not None:
+        faults = Faults(scenario, hand.venue, hosting.mode, [hand.account.address])
+    app = build_app(hand.venue, streams, hosting, dict, lambda: None, faults)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
         async with ClientSession() as session:
-            yield Served(hand, streams, session, f"http://127.0.0.1:{runner.addresses[0][1]}")
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield Served(hand, streams, session, url, hosting)
     finally:
         await runner.cleanup()
+        ledger.close()
 
 
 def write_recording(folder: Path, markets: int = 2, snapshots: int = 40) -> None:

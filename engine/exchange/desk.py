@@ -66,7 +66,7 @@ class OrderDesk:
         """Accept or refuse an order; `reply` is called once, now or after the taker delay."""
         terms = self._read(submission, listing)
         if isinstance(terms, str):
-            self._refuse(submission, terms, reply)
+            self.refuse(submission, terms, reply)
             return
         terms.owner = submission.account.owner
         verdict = listing.pool.judge(terms)
@@ -77,7 +77,7 @@ class OrderDesk:
         if not error and needed > min(available, submission.account.allowance):
             error = refusals.balance_error(available, needed)
         if error:
-            self._refuse(submission, error, reply)
+            self.refuse(submission, error, reply)
             return
         order = VenueOrder(submission, terms, self._schedule.now_ms)
         self.orders[order.order_hash] = self.open[order.order_hash] = order
@@ -96,6 +96,18 @@ class OrderDesk:
             self._schedule.at(act_ms, Phase.ACT, lambda: self._act(order, listing))
         else:
             self._act(order, listing)
+
+    def refuse(self, submission: Submission, text: str, reply: Reply) -> None:
+        """Refuse an order in these words; it was never live."""
+        self._truth.write(
+            "reject",
+            self._schedule.now_ms,
+            order_hash=submission.order_hash,
+            maker=submission.account.address,
+            token_id=str(submission.market.tokens[submission.outcome]),
+            reason=text,
+        )
+        reply(Answer(submission.order_hash, text, 400))
 
     def fill_resting(self, fills: Iterable[tuple[Order, Fill]]) -> None:
         """Book what resting orders got from a changed book or a public trade."""
@@ -258,17 +270,6 @@ class OrderDesk:
             reply(Answer(order.order_hash, error, 400))
         else:
             reply(Answer(order.order_hash, "", 200, status, making, taking, ids))
-
-    def _refuse(self, submission: Submission, text: str, reply: Reply) -> None:
-        self._truth.write(
-            "reject",
-            self._schedule.now_ms,
-            order_hash=submission.order_hash,
-            maker=submission.account.address,
-            token_id=str(submission.market.tokens[submission.outcome]),
-            reason=text,
-        )
-        reply(Answer(submission.order_hash, text, 400))
 
     def _record(self, order: VenueOrder) -> None:
         submission, terms = order.submission, order.terms

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -16,8 +16,10 @@ from aiohttp import web
 
 from engine.exchange.accounts import Account, Accounts, ApiKey, WalletKind
 from engine.exchange.drivers import build_driver, new_pool
+from engine.exchange.faults import Faults
 from engine.exchange.market import Market
 from engine.exchange.options import Options
+from engine.exchange.scenario import Scenario, load_scenario
 from engine.exchange.schedule import Schedule
 from engine.exchange.server.app import build_app
 from engine.exchange.server.streams import Streams
@@ -41,8 +43,11 @@ class Exchange:
         self._streams = Streams(
             self._schedule, self._accounts, lambda token: self._venue.find(token)
         )
+        scenario = Scenario()
+        if options.scenario is not None:
+            scenario = load_scenario(options.scenario, options.rules.fates)
         self._venue = Venue(
-            options.rules,
+            replace(options.rules, fates=scenario.fates or options.rules.fates),
             self._schedule,
             self._accounts,
             self._truth,
@@ -52,6 +57,8 @@ class Exchange:
         )
         self._keys = self._open_accounts()
         self._driver = build_driver(options, self._venue, options.hosting.prices)
+        addresses = [self._wallet(key, kind).address for key, kind in self._keys]
+        self._faults = Faults(scenario, self._venue, options.hosting.mode, addresses)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._truth.write(
@@ -59,7 +66,7 @@ class Exchange:
             self._schedule.now_ms,
             mode=options.mode,
             markets=[listing.market.slug for listing in self._venue.listings.values()],
-            accounts=[self._wallet(key, kind).address for key, kind in self._keys],
+            accounts=addresses,
             balance=options.balance,
         )
         self._truth.flush()
@@ -82,6 +89,7 @@ class Exchange:
             self._options.hosting,
             lambda: asdict(self._driver.progress()),
             self._driver.start,
+            self._faults if self._options.scenario is not None else None,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S_MAX)
         await runner.setup()

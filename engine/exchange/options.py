@@ -53,6 +53,7 @@ class Options:
     run_id: int
     window_minutes: int
     queue: QueueModel | None
+    scenario: Path | None
 
 
 def parse_options(arguments: Sequence[str], program: str) -> Options:
@@ -95,6 +96,7 @@ def parse_options(arguments: Sequence[str], program: str) -> Options:
         run_id=got.run_id,
         window_minutes=got.window_minutes,
         queue=QueueModel(QueueKind(got.queue)) if got.queue else None,
+        scenario=got.scenario,
     )
 
 
@@ -119,6 +121,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--accounts", type=_count, default=1, metavar="N", help="funded test accounts")
     add("--balance-usd", type=_positive, default=10_000.0, help="pUSD of each account")
     add("--truth", type=Path, metavar="FILE", help="write the truth ledger there")
+    add("--scenario", type=Path, metavar="FILE", help="what goes wrong: see exchange/scenario.py")
     add("--taker-delay-ms", type=_delay, default=rules.taker_delay_ms, help="venue ms")
     add("--mined-ms", type=_delay, default=rules.fates.mined_ms, help="match to MINED, venue ms")
     add("--confirmed-ms", type=_delay, default=rules.fates.confirmed_ms, help="match to CONFIRMED")

@@ -7,19 +7,25 @@ sizes are integer micros; sides are "BUY" and "SELL"; hashes and ids are the ven
 ```
 type       further keys
 ---------  -----------------------------------------------------------------------------------------
+fund       an account of the exchange's own traders: maker, name, cash
 start      mode, markets [slug, …], accounts [address, …], balance
 order      accepted: order_hash, owner, maker, condition_id, token_id, outcome, side, price, size,
            budget (FOK/FAK buys, else 0), order_type, post_only, expiration (s, 0 = none)
 reject     refused, never live: order_hash, maker, token_id, reason
 fill       trade_id, order_hash, maker, condition_id, token_id, side, liquidity "TAKER" | "MAKER",
-           price, size, notional (rounded down), fee (takers only, on top of a buy, out of a sale)
+           price, size, notional, fee (takers only, on top of a buy, out of a sale)
 cancel     over, not filled: order_hash, maker, filled, reason "cancelled" | "expired" | "killed" |
-           "resolved" | "balance"
-settle     trade_id, status "MINED" | "CONFIRMED"
+           "resolved" | "balance" | "own" (it would have met an order of its own owner)
+settle     trade_id, status "MINED" | "CONFIRMED" | "RETRYING" | "FAILED"
 resolve    condition_id, slug, payouts [up, down] micros a share
 payout     condition_id, maker, token_id, shares, cash
+rebate     maker, condition_id, cash
+fault      the scenario struck: number (its place in the file), fault (its kind), where
 ```
 `order.size` is what a full fill at the limit gives; `maker` is the account's address.
+A trade between two orders here is two fills with one `trade_id`. `notional` is rounded down, but up
+for the taker of a mint or merge whose maker was rounded down: the two add up to `size`. FAILED
+reverses every fill of the trade: notional, fee and size.
 An order that fails before the desk (credentials, signature, unknown token) leaves no row.
 Rows are written when the loop's turn ends, and before any client is told: a killed process loses at
 most what nobody had heard of.

@@ -38,6 +38,7 @@ class Venue:
         "accounts",
         "desk",
         "listings",
+        "refuses",
         "rules",
         "schedule",
         "truth",
@@ -62,6 +63,7 @@ class Venue:
         self._settlement = Settlement(rules, schedule, truth, listener, seed)
         self.desk = OrderDesk(rules, schedule, self._settlement, truth, listener, self._announce)
         self._new_pool = new_pool
+        self.refuses: Callable[[Submission], str] = _never  # why the venue won't have an order
         self.listings: dict[str, Listing] = {}  # by condition id
         self._by_token: dict[int, tuple[Listing, int]] = {}
 
@@ -124,6 +126,10 @@ class Venue:
 
     def submit(self, submission: Submission, reply: Reply) -> None:
         """Hand an order to the desk; `reply` is called once, now or after the taker delay."""
+        refusal = self.refuses(submission)
+        if refusal:
+            self.desk.refuse(submission, refusal, reply)
+            return
         listing = self.listings[submission.market.condition_id]
         self.desk.submit(submission, listing, reply)
 
@@ -196,3 +202,7 @@ class Venue:
         off_grid = [c.price for _, changes in changed for c in changes if c.price % tick]
         if off_grid:
             self.set_tick(listing, listing.finer_tick(off_grid))
+
+
+def _never(_submission: Submission) -> str:
+    return ""

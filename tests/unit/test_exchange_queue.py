@@ -44,8 +44,8 @@ def test_other_prices_and_sides_give_nothing():
 
 
 def test_a_level_that_shrinks_brings_us_forward():
-    """Never further back than what is still displayed; and a shrinking level alone fills nothing."""
-    book, order = pool(30)
+    """Never further back than what is displayed; and a shrinking level alone fills nothing."""
+    book, _ = pool(30)
     book.books[0].replace({45 * CENT: 4 * SHARE}, {50 * CENT: 10 * SHARE}, 1)
     assert book.refresh(0) == []
     ((_, fill),) = book.printed(0, Side.SELL, 45 * CENT, 5 * SHARE)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
 
+from engine.exchange.faults import Faults as ScenarioFaults
+from engine.exchange.frame_faults import FrameFilter
 from engine.exchange.reference_prices import ReferencePrices
 from engine.exchange.server.account import AccountRoutes
 from engine.exchange.server.auth import Gatekeeper
 from engine.exchange.server.chain_views import ChainRoutes
 from engine.exchange.server.data_api import DataRoutes
+from engine.exchange.server.fault_guard import fault_guard
 from engine.exchange.server.gamma import GammaRoutes
 from engine.exchange.server.heartbeats import HeartbeatRoutes
 from engine.exchange.server.http import Faults, Refusal, json_response
@@ -59,10 +63,12 @@ def build_app(
     hosting: Hosting,
     status: Callable[[], dict[str, Any]],
     start: Callable[[], None],
+    scenario: ScenarioFaults | None = None,
 ) -> web.Application:
     """Return the exchange's web application.
 
     status, start: what `/_exchange/status` answers and `/_exchange/start` does.
+    scenario: what goes wrong on purpose.
     """
 
     async def get_status(_request: web.Request) -> web.Response:
@@ -85,9 +91,12 @@ def build_app(
     actions = WalletActions(venue)
     rtds = Rtds(prices, venue)
     streams.on_trade.append(rtds.trade_changed)
-    app = web.Application(
-        middlewares=[faults.guard(), loopback_only], client_max_size=BODY_BYTES_MAX
-    )
+    middlewares = [faults.guard(), loopback_only]
+    if scenario is not None:
+        middlewares.insert(0, fault_guard(scenario))
+        streams.market.new_passes = partial(_passes, scenario, "market")
+        streams.user.new_passes = partial(_passes, scenario, "user")
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES_MAX)
     app.add_routes(
         [
             *PublicRoutes(venue).routes(),
@@ -127,3 +136,13 @@ async def loopback_only(request: web.Request, handler: Any) -> web.StreamRespons
             raise Refusal(403, "loopback only")
     response: web.StreamResponse = await handler(request)
     return response
+
+
+def _passes(scenario: ScenarioFaults, stream: str, request: web.Request) -> FrameFilter:
+    """Return what becomes of the frames of one connection to a stream."""
+
+    def hang_up() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    return scenario.frames(stream, hang_up)

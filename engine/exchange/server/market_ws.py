@@ -17,7 +17,7 @@ from engine.exchange.listing import Listing
 from engine.exchange.orders import Trade
 from engine.exchange.schedule import Schedule
 from engine.exchange.server import frames
-from engine.exchange.server.outbox import Outbox
+from engine.exchange.server.outbox import NewPasses, Outbox
 
 FRAME_BYTES_MAX = 1 << 18
 PING, PONG = "PING", b"PONG"
@@ -39,7 +39,7 @@ class Subscriber:
 class MarketStream:
     """All subscribers of the market stream, and what is told to them."""
 
-    __slots__ = ("_by_token", "_schedule", "_touches", "find", "malformed")
+    __slots__ = ("_by_token", "_schedule", "_touches", "find", "malformed", "new_passes")
 
     def __init__(self, schedule: Schedule, find: Find) -> None:
         """find: which listing and outcome a token is."""
@@ -48,12 +48,14 @@ class MarketStream:
         self._touches: dict[int, tuple[int, int]] = {}
         self.find = find
         self.malformed = 0
+        self.new_passes: NewPasses | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until he leaves."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
-        subscriber = Subscriber(Outbox(ws))
+        passes = self.new_passes(request) if self.new_passes is not None else None
+        subscriber = Subscriber(Outbox(ws, passes))
         try:
             async for message in ws:
                 if message.type is not WSMsgType.TEXT:

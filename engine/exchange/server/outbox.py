@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from aiohttp import WSMsgType, web
@@ -12,14 +13,19 @@ OUTBOX_BYTES_MAX = 8 << 20
 CLOSE_S_MAX = 2.0
 SLOW_CONSUMER = 1013
 
+Passes = Callable[[bytes], Iterable[bytes]]
+NewPasses = Callable[[web.Request], Passes]
+
 
 class Outbox:
     """Frames waiting for one client. `put` never blocks; `run` sends until `close`."""
 
-    __slots__ = ("_bytes", "_frames", "_task", "_wake", "_ws", "is_lapped")
+    __slots__ = ("_bytes", "_frames", "_passes", "_task", "_wake", "_ws", "is_lapped")
 
-    def __init__(self, ws: web.WebSocketResponse) -> None:
+    def __init__(self, ws: web.WebSocketResponse, passes: Passes | None = None) -> None:
+        """passes: what is sent for each frame, for streams that are faulty on purpose."""
         self._ws = ws
+        self._passes = passes
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -28,6 +34,10 @@ class Outbox:
 
     def put(self, frame: bytes) -> None:
         """Queue a text frame; a client who lets too much pile up is closed with 1013."""
+        for passed in (frame,) if self._passes is None else self._passes(frame):
+            self._put(passed)
+
+    def _put(self, frame: bytes) -> None:
         if self.is_lapped:
             return
         self._frames.append(frame)

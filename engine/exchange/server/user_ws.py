@@ -17,7 +17,7 @@ from engine.exchange.events import OrderEvent
 from engine.exchange.orders import Trade, VenueOrder
 from engine.exchange.schedule import Schedule
 from engine.exchange.server.market_ws import FRAME_BYTES_MAX, PING, PONG
-from engine.exchange.server.outbox import Outbox
+from engine.exchange.server.outbox import NewPasses, Outbox
 from engine.exchange.server.views import order_view, trade_view
 
 POLICY_VIOLATION = 1008
@@ -43,19 +43,21 @@ class UserSubscriber:
 class UserStream:
     """All clients of the user stream, and what is told to them."""
 
-    __slots__ = ("_accounts", "_schedule", "_subscribers", "malformed")
+    __slots__ = ("_accounts", "_schedule", "_subscribers", "malformed", "new_passes")
 
     def __init__(self, schedule: Schedule, accounts: Accounts) -> None:
         self._schedule = schedule
         self._accounts = accounts
         self._subscribers: dict[UserSubscriber, None] = {}
         self.malformed = 0
+        self.new_passes: NewPasses | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until he leaves; a wrong key set is closed with 1008."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
-        outbox = Outbox(ws)
+        passes = self.new_passes(request) if self.new_passes is not None else None
+        outbox = Outbox(ws, passes)
         subscriber: UserSubscriber | None = None
         try:
             async for message in ws:
