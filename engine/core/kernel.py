@@ -3,6 +3,10 @@
 One call per batch (`engine/wire/records.py` draws the rows). The kernel applies market data in
 place and stops at the first row that is not market data, which `engine.py` then handles by name;
 so the order of facts is the order of the tape.
+
+`_nrt=False`: numba does not count references to the arrays here. It would with every function an
+array is handed to, atomically, which cost four times what applying a row does; the caller's own
+references outlive the call, and nothing here makes an array.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ _LEVELS, _BBO, _TRADE = int(Kind.LEVELS), int(Kind.BBO), int(Kind.TRADE)
 _RESET, _LAST, _TOUCH = int(Flag.RESET), int(Flag.LAST), int(Flag.TOUCH)
 _CLAIM_WORD = BODY_WORD + 2 * LEVELS_PER_RECORD
 _LOW32 = 0xFFFF_FFFF
+NO_PRICE = -1
 
 # Columns of `triggers`: wake market `MARKET` when its condition holds.
 MARKET = 0
@@ -50,7 +55,10 @@ TRIGGER_COLUMNS = 10
 
 
 @njit(
-    void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64), cache=True, error_model="numpy"
+    void(int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64),
+    cache=True,
+    error_model="numpy",
+    _nrt=False,
 )
 def clear(sizes, bits, tops, instrument):  # type: ignore[no-untyped-def]
     """Empty both sides of one book, visiting only occupied cells."""
@@ -58,63 +66,52 @@ def clear(sizes, bits, tops, instrument):  # type: ignore[no-untyped-def]
         for w in range(bits.shape[2]):
             word = bits[instrument, side, w]
             while word != 0:
-                sizes[instrument, side, w * 64 + count_trailing_zeros(word)] = 0
+                rank = w * 64 + count_trailing_zeros(word)
+                cell = rank if side == 0 else PRICE_CELLS - 1 - rank
+                sizes[instrument, side, cell] = 0
                 word &= word - uint64(1)
             bits[instrument, side, w] = 0
     tops[instrument, BID] = 0
     tops[instrument, ASK] = MICROS
 
 
-@njit(inline="always")
-def best_bid_below(bits, instrument, cell):  # type: ignore[no-untyped-def]
-    """Return the highest occupied bid cell at or below `cell`, 0 if none."""
-    w = cell >> 6
-    word = bits[instrument, 0, w] & (~uint64(0) >> uint64(63 - (cell & 63)))
+@njit(forceinline=True, error_model="numpy", _nrt=False)
+def highest_rank(bits, instrument, side, w):  # type: ignore[no-untyped-def]
+    """Return the rank of the best level in words 0..w of one side's bitmap, 0 if none."""
+    word = bits[instrument, side, w]
     while word == 0:
-        w -= 1
-        if w < 0:
+        if w == 0:
             return 0
-        word = bits[instrument, 0, w]
-    return w * 64 + 63 - count_leading_zeros(word)
+        w -= uint64(1)
+        word = bits[instrument, side, w]
+    return int64(w) * 64 + 63 - count_leading_zeros(word)
 
 
-@njit(inline="always")
-def best_ask_above(bits, instrument, cell):  # type: ignore[no-untyped-def]
-    """Return the lowest occupied ask cell at or above `cell`, the last cell if none."""
-    w = cell >> 6
-    word = bits[instrument, 1, w] & (~uint64(0) << uint64(cell & 63))
-    while word == 0:
-        w += 1
-        if w == bits.shape[2]:
-            return PRICE_CELLS - 1
-        word = bits[instrument, 1, w]
-    return w * 64 + count_trailing_zeros(word)
+@njit(forceinline=True, error_model="numpy", _nrt=False)
+def set_level(sizes, bits, tops, instrument, side, cell, size):  # type: ignore[no-untyped-def]
+    """Set the absolute size at one price; the touch follows.
 
-
-@njit(inline="always")
-def set_level(sizes, bits, tops, instrument, side, price, size):  # type: ignore[no-untyped-def]
-    """Set the absolute size at one price; the touch follows."""
-    cell = price // PRICE_UNIT
-    w = cell >> 6
-    bit = uint64(1) << uint64(cell & 63)
+    Both sides take the same steps on ranks, and what a coin toss decides (the side, whether a level
+    is removed) selects values, not paths: a branch guessed wrong costs more than all of this.
+    """
+    sign = 1 - 2 * side
+    rank = side * (PRICE_CELLS - 1) + sign * cell
+    w = uint64(rank) >> uint64(6)
+    bit = uint64(1) << uint64(rank & 63)
+    word = bits[instrument, side, w]
+    bits[instrument, side, w] = word | bit if size > 0 else word & ~bit
     sizes[instrument, side, cell] = size
-    if size > 0:
-        bits[instrument, side, w] |= bit
-        if side == 0:
-            if price > tops[instrument, BID]:
-                tops[instrument, BID] = price
-        elif price < tops[instrument, ASK]:
-            tops[instrument, ASK] = price
+    price = cell * PRICE_UNIT
+    removed = price if size == 0 else NO_PRICE
+    best = tops[instrument, side]
+    if best == removed:
+        best = side * MICROS + sign * highest_rank(bits, instrument, side, w) * PRICE_UNIT
     else:
-        bits[instrument, side, w] &= ~bit
-        if side == 0:
-            if price == tops[instrument, BID]:
-                tops[instrument, BID] = best_bid_below(bits, instrument, cell) * PRICE_UNIT
-        elif price == tops[instrument, ASK]:
-            tops[instrument, ASK] = best_ask_above(bits, instrument, cell) * PRICE_UNIT
+        best = price if (size > 0) & (sign * (price - best) > 0) else best
+    tops[instrument, side] = best
 
 
-@njit(inline="always")
+@njit(forceinline=True, error_model="numpy", _nrt=False)
 def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyped-def]
     """Apply one LEVELS row: absolute sizes, then the venue's claim about the touch."""
     header = rows[i, 0]
@@ -134,12 +131,13 @@ def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyp
             break
         size = rows[i, BODY_WORD + 2 * k + 1]
         side = (word >> 32) & 0xFF
-        if price % PRICE_UNIT != 0 or price >= MICROS or size < 0 or side > 1:
+        cell = price // PRICE_UNIT
+        if cell * PRICE_UNIT != price or price >= MICROS or size < 0 or side > 1:
             tops[instrument, REJECTED] += 1
             tops[instrument, STATE] = AWAITING_SNAPSHOT
             tops[instrument, CERTIFIED] = 0
             continue
-        set_level(sizes, bits, tops, instrument, side, price, size)
+        set_level(sizes, bits, tops, instrument, side, cell, size)
     tops[instrument, VENUE_NS] = rows[i, 2]
     tops[instrument, LOCAL_NS] = rows[i, 3]
     tops[instrument, TRACE] = sequence
@@ -171,6 +169,7 @@ def apply_levels(rows, i, sequence, sizes, bits, tops):  # type: ignore[no-untyp
     ),
     cache=True,
     error_model="numpy",
+    _nrt=False,
 )
 def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty):  # type: ignore[no-untyped-def]
     """Hot path. Apply market data rows from `start` on; return the first row that is none.
@@ -179,16 +178,17 @@ def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty
     skipped: their INSTRUMENT record has not been accepted.
     """
     instruments = tops.shape[0]
-    for i in range(start, stop):
+    for k in range(start, stop):
+        i = uint64(k)  # a signed index is tested for "from the end", at every row
         header = rows[i, 0]
         kind = header & 0xFFFF
         if kind != _LEVELS and kind != _TRADE and kind != _BBO:
-            return i
+            return k
         instrument = (header >> 32) & _LOW32
         if instrument == 0 or instrument >= instruments:
             continue
         if kind == _LEVELS:
-            apply_levels(rows, i, base_sequence + i, sizes, bits, tops)
+            apply_levels(rows, i, base_sequence + k, sizes, bits, tops)
             dirty[instrument] = 1
         elif kind == _TRADE:
             tops[instrument, LAST_TRADE] = rows[i, BODY_WORD]
@@ -199,6 +199,7 @@ def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty
     int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64[::1]),
     cache=True,
     error_model="numpy",
+    _nrt=False,
 )
 def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
     """Hot path. Write the markets whose trigger condition holds into `hits`; return how many.

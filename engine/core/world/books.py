@@ -2,9 +2,11 @@
 
 ```
 sizes  int64[n, 2, 10_001]   micro-shares at price cell (1e-4), side 0 bids, 1 asks
-bits  uint64[n, 2, 157]      one bit per non-empty cell: the next best is a word scan away
+bits  uint64[n, 2, 157]      one bit per non-empty rank: the next best is a word scan away
 tops   int64[n, TOP_COLUMNS] the touch and why it may be believed
 ```
+A rank is a cell seen from the side's far end, so the best level of either side is its highest bit:
+a bid's rank is its cell, an ask's is 10_000 less its cell.
 Row 0 is unused: instrument indices start at 1. Pages of books that never trade are never touched.
 """
 
@@ -18,7 +20,7 @@ from engine.math.units import MICROS, PRICE_CELLS, PRICE_UNIT
 
 BIT_WORDS = (PRICE_CELLS + 63) // 64
 
-# Columns of `tops`.
+# Columns of `tops`; the first two are numbered as the sides are.
 BID = 0  # best bid in micros, 0 = empty side
 ASK = 1  # best ask in micros, 1_000_000 = empty side
 STATE = 2  # AWAITING_SNAPSHOT, LOADING, LIVE
