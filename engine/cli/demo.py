@@ -84,6 +84,7 @@ def _play(choices: Choices, console: Console) -> Exit:
             "--mode", "recorded", "--recording", "resolvedkit", "--hold", "--ready-json",
             "--port", "0", "--speed", str(choices.speed), "--markets", str(choices.markets),
             "--balance-usd", str(choices.balance_usd),
+            "--rate-limits", "off",  # they are in real seconds, and those are shorter here
             "--truth", str((choices.directory / "truth.jsonl").absolute()),
         ),
         serves_market_data=True,
