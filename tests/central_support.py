@@ -91,6 +91,8 @@ class Floor:
         else:
             size = round(shares * 100) * CENT
             usd = price * size // MICROS
+            if tif in (Tif.FOK, Tif.FAK):
+                usd = usd // 100 * 100
             maker, taker = (usd, size) if side == Side.BUY else (size, usd)
         account = self.traders[trader] if isinstance(trader, int) else trader
         submission = Submission(
