@@ -1,4 +1,4 @@
-"""A served venue for foreign clients: three kinds of market, four kinds of wallet, a moving clock."""
+"""A served venue for foreign clients: three kinds of market, four kinds of wallet, a clock."""
 
 from __future__ import annotations
 

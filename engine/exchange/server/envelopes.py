@@ -90,7 +90,7 @@ def _safe(body: dict[str, Any], owner: str, chain_id: int) -> tuple[Envelope, by
             raise ValueError("the only delegate call is a multisend")
         words = Words(call.data[4:])
         calls = _packed_calls(words.bytes_at(words.number(0)))
-    return Envelope(WalletKind.SAFE, owner, wallet, nonce, calls), digest
+    return Envelope(WalletKind.SAFE, owner, wallet, nonce, calls), personal_digest(digest)
 
 
 def _proxy(

@@ -41,8 +41,12 @@ class GammaRoutes:
         return [
             web.get("/gamma/markets", self.get_markets),
             web.get("/gamma/markets/keyset", self.get_markets_keyset),
+            web.get("/gamma/markets/slug/{slug}", self.get_market),
+            web.get("/gamma/markets/{id}", self.get_market),
             web.get("/gamma/events", self.get_events),
             web.get("/gamma/events/keyset", self.get_events_keyset),
+            web.get("/gamma/events/slug/{slug}", self.get_event),
+            web.get("/gamma/events/{id}", self.get_event),
         ]
 
     async def get_markets(self, request: web.Request) -> web.Response:
@@ -53,6 +57,14 @@ class GammaRoutes:
         """GET /gamma/events: a plain list, by offset."""
         return json_response([event_view(x) for x in self._offset_page(request)])
 
+    async def get_market(self, request: web.Request) -> web.Response:
+        """GET /gamma/markets/{id}, /gamma/markets/slug/{slug}: one, open or closed."""
+        return json_response(market_view(self._one(request)))
+
+    async def get_event(self, request: web.Request) -> web.Response:
+        """GET /gamma/events/{id}, /gamma/events/slug/{slug}: one, open or closed."""
+        return json_response(event_view(self._one(request)))
+
     async def get_markets_keyset(self, request: web.Request) -> web.Response:
         """GET /gamma/markets/keyset: pages by cursor."""
         page, cursor = self._cursor_page(request)
@@ -62,6 +74,13 @@ class GammaRoutes:
         """GET /gamma/events/keyset: pages by cursor."""
         page, cursor = self._cursor_page(request)
         return json_response({"events": [event_view(x) for x in page], **cursor})
+
+    def _one(self, request: web.Request) -> Listing:
+        place = request.match_info
+        for listing in self._venue.listings.values():
+            if place.get("slug") == listing.market.slug or place.get("id") == market_id(listing):
+                return listing
+        raise Refusal(404, "not found")
 
     def _offset_page(self, request: web.Request) -> list[Listing]:
         start = _count(request, "offset", 0)
