@@ -37,8 +37,11 @@ test-slow: install  ## the slow tests alone
 
 test-full: test test-slow  ## all tests
 
-bench: install  ## measure; read bench/README.md before comparing numbers
-	@$(PYTEST) bench --benchmark-enable --benchmark-columns=median,iqr,min,max,rounds $(BENCH_ARGS)
+bench: install  ## measure and write the tables of bench/README.md; read it before comparing
+	@mkdir -p .benchmarks
+	@$(PYTEST) bench --benchmark-enable --benchmark-columns=median,iqr,min,max,rounds \
+		--benchmark-json=.benchmarks/last.json $(BENCH_ARGS)
+	@$(BIN)/python bench/table.py .benchmarks/last.json
 
 bench-tiny: install  ## run every bench once, as a test, without measuring
 	@$(PYTEST) bench --benchmark-disable

@@ -41,6 +41,7 @@ ENGINE, FLOOR = "engine", "floor"
 ROUND_S_MAX = 120.0  # beyond the ticks themselves
 READY_S_MAX = 60.0
 CLOSING_TICKS = 20  # uncounted: a tick that was coalesced is answered by a later one
+SETTLE_S = 0.2  # for who was stopped to do what it has missed: heartbeats, housekeeping
 TRIAL_TICKS, RETRY_S = 20, 0.1
 PATIENT_MS = 3_600_000  # what is stopped between its rounds must not be taken for dead
 STRATEGY = "engine.bench.strategy:OneOrderATick"
@@ -135,6 +136,7 @@ class Rig:
             for client in (FLOOR, ENGINE):
                 tell(f"round {number + 1} of {plan.rounds}: {client}")
                 with self._alone(client):
+                    time.sleep(SETTLE_S)
                     before = self._collections()
                     content = self._round(client, every, plan.rate)
                     collections = self._collections() - before

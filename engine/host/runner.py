@@ -39,7 +39,11 @@ from engine.host.idle import Idle
 from engine.host.log import ErrorLog, Log
 from engine.host.runfile import RunFile
 
-COLLECT_NS = 1_000_000_000
+HOUSEKEEPING_NS = 1_000_000_000
+# A collection takes a millisecond or two after a second of trading, and a gap between two ticks is
+# no longer than that: it waits until nothing has happened for a while, or until it must be.
+QUIET_NS = 50_000_000
+UNCOLLECTED_NS_MAX = 60_000_000_000
 DRAIN_S_MAX = 8.0
 CLOSE_TURNS = 4  # loop turns a closing transport needs to say goodbye
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -67,7 +71,9 @@ class DutyLoop:
         self._errors_are_fatal = errors_are_fatal
         self._drain_ns_max = int(drain_s_max * 1e9)
         self._drain_until_ns = 0
-        self._collected_ns = 0
+        self._kept_ns = 0
+        self._worked_ns = 0
+        self._collected_ns = self._now_ns()
         self._round_ns_max = 0
         self._started: list[Duty] = []
         self.is_clean = True
@@ -109,14 +115,24 @@ class DutyLoop:
         counters.add(ROUNDS, 1)
         if worked:
             counters.add(WORK, worked)
+            self._worked_ns = end_ns
         if end_ns - begin_ns > self._round_ns_max:
             self._round_ns_max = end_ns - begin_ns
             counters.set(ROUND_NS_MAX, self._round_ns_max)
-        if not worked and self._idle.is_patient and end_ns - self._collected_ns > COLLECT_NS:
-            self._collected_ns = end_ns
-            pin.collect_young()
-            self._errors.write()
+        if not worked and self._idle.is_patient:
+            self._keep_house(end_ns)
         return worked
+
+    def _keep_house(self, now_ns: int) -> None:
+        """Do what nobody waits for, about once a second."""
+        if now_ns - self._kept_ns > HOUSEKEEPING_NS:
+            self._kept_ns = now_ns
+            self._errors.write()
+        uncollected_ns = now_ns - self._collected_ns
+        is_quiet = now_ns - self._worked_ns > QUIET_NS
+        if uncollected_ns > (HOUSEKEEPING_NS if is_quiet else UNCOLLECTED_NS_MAX):
+            self._collected_ns = now_ns
+            pin.collect_young()
 
     def is_drained(self) -> bool:
         """Return whether the stop may go on to closing: all is drained, or time is over."""

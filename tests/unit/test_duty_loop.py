@@ -1,0 +1,117 @@
+"""The loop's housekeeping: the collector runs when nothing happens, and every run is counted."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.bus.counters import CounterFile
+from engine.host.clock import Clock
+from engine.host.duty import COLLECTIONS, create_counters
+from engine.host.idle import Idle, Wait
+from engine.host.log import ErrorLog
+from engine.host.runner import HOUSEKEEPING_NS, QUIET_NS, UNCOLLECTED_NS_MAX, DutyLoop
+
+
+class Hand(Clock):
+    """A clock the test moves."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.at_ns = 10**18
+
+    def now_ns(self) -> int:
+        """Return where the test has put it."""
+        return self.at_ns
+
+
+class Worker:
+    """A duty that does what it is told to have done."""
+
+    name = "worker"
+    done = 0
+
+    def start(self) -> None:
+        """Nothing to prepare."""
+
+    def work(self) -> int:
+        """Return what the test says."""
+        return self.done
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Rig:
+    """A started loop whose rounds the test makes, a stated time apart."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock, self.worker = Hand(), Worker()
+        self.counters: CounterFile = create_counters(directory / "t.counters")
+        self.loop = DutyLoop(
+            [self.worker],
+            self.counters,
+            Idle(Wait.SPIN),
+            self.clock,
+            ErrorLog(directory / "t.errors.json", self.clock),
+            errors_are_fatal=True,
+            drain_s_max=1.0,
+        )
+        self.loop.start()
+
+    def round(self, *, after_ns: int, done: int = 0) -> int:
+        """Make a round; return how many collections there have been."""
+        self.clock.at_ns += after_ns
+        self.worker.done = done
+        self.loop.round()
+        return self.counters.get(COLLECTIONS)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A loop that is started, and closed behind the test."""
+    made = Rig(tmp_path)
+    yield made
+    made.loop.close()
+    made.counters.close()
+
+
+def test_a_quiet_process_collects_once_a_second(rig: Rig):
+    """Nothing to do for a second is the moment for it, and once is enough."""
+    assert rig.round(after_ns=HOUSEKEEPING_NS // 2) == 0
+    assert rig.round(after_ns=HOUSEKEEPING_NS) == 1
+    assert rig.round(after_ns=HOUSEKEEPING_NS // 2) == 1
+
+
+def test_a_process_that_trades_does_not_collect_between_two_ticks(rig: Rig):
+    """An idle round in the gap between ticks is no quiet: the next tick would wait."""
+    for _ in range(3_000):
+        rig.round(after_ns=500_000, done=1)
+        assert rig.round(after_ns=500_000) == 0
+    assert rig.round(after_ns=QUIET_NS + 1) == 1
+
+
+def test_garbage_is_not_put_off_for_ever(rig: Rig):
+    """A process that never falls quiet collects all the same, after the longest time allowed."""
+    for _ in range(UNCOLLECTED_NS_MAX // (2 * QUIET_NS) + 2):
+        rig.round(after_ns=QUIET_NS, done=1)
+        collections = rig.round(after_ns=QUIET_NS)
+    assert collections == 1
+
+
+def test_every_collection_is_counted_whoever_asked_for_it(rig: Rig):
+    """The counter shows what the collector did, not what the loop meant it to do."""
+    gc.collect()
+    assert rig.counters.get(COLLECTIONS) == 1
+
+
+def test_a_closed_loop_leaves_the_collector_as_it_was(tmp_path: Path):
+    """A process that lives on after its duties collects by itself again."""
+    rig = Rig(tmp_path)
+    assert not gc.isenabled()
+    rig.loop.close()
+    assert gc.isenabled()
+    rig.counters.close()
