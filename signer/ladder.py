@@ -22,7 +22,7 @@ from signer.commands import NewOrder
 from signer.eip712 import Domain
 from signer.nonce_pool import NoncePool
 from signer.order_v2 import SALT_MAX
-from signer.presigned import OrderKey, PresignedPool
+from signer.presigned import PresignedPool
 from signer.templates import OrderTemplate, Rung, SignedOrder
 from signer.wallets import Wallet
 from signer.wishes import Wish, Wishes
@@ -105,7 +105,7 @@ class Ladder:
         """
         if self._presigned is not None and not order.expires_s:
             self._wishes.note(order, template, tick)
-            key = OrderKey(template, amounts.maker, amounts.taker, order.tif, order.post_only)
+            key = (template, *amounts, order.tif, order.post_only)
             ahead = self._presigned.take(key, now_ns)
             if ahead is not None:
                 self.signed[Rung.AHEAD] += 1
@@ -151,18 +151,10 @@ class Ladder:
         if wish is None:
             self._wish = self._wishes.around()
             return 0
-        key = wish.key
-        if not pool.wants(key, now_ns):
+        if not pool.wants(wish.key, now_ns):
             return 0
-        signed = key.template.sign(
-            next(self._salts) & SALT_MAX,
-            key.maker_amount,
-            key.taker_amount,
-            now_ns // _NS_PER_MS,
-            0,
-            key.tif,
-            key.post_only,
-            is_ahead=True,
-        )
-        pool.put(key, signed, wish.instrument, now_ns)
+        template, maker, taker, tif, post_only = wish.key
+        salt, timestamp_ms = next(self._salts) & SALT_MAX, now_ns // _NS_PER_MS
+        signed = template.sign(salt, maker, taker, timestamp_ms, 0, tif, post_only, is_ahead=True)
+        pool.put(wish.key, signed._replace(rung=Rung.AHEAD), wish.instrument, now_ns)
         return 1

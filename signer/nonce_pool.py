@@ -19,18 +19,20 @@ from typing import Any, NoReturn
 
 from signer.ecdsa import GROUP_ORDER, S_MAX, V_OFFSET, SigningKey, point_of
 
+_FLIP = 27 ^ 28  # the other v, of the point on the other side of the x axis
+
 
 class Nonce:
     """Everything of one signature but the message."""
 
-    __slots__ = ("inverse", "parity", "r", "shifted")
+    __slots__ = ("inverse", "r", "shifted", "v")
 
-    def __init__(self, r: bytes, inverse: int, shifted: int, parity: int) -> None:
-        """r: 32 bytes. inverse: k⁻¹. shifted: k⁻¹·r·d. parity: of the point's y. All mod n."""
+    def __init__(self, r: bytes, inverse: int, shifted: int, v: int) -> None:
+        """r: 32 bytes. inverse: k⁻¹ mod n. shifted: k⁻¹·r·d mod n. v: 27, or 28 if y is odd."""
         self.r = r
         self.inverse = inverse
         self.shifted = shifted
-        self.parity = parity
+        self.v = v
 
     def __repr__(self) -> str:
         return "Nonce()"
@@ -52,7 +54,7 @@ def make_nonce(key: SigningKey, k: int) -> Nonce | None:
     mask = draw_scalar()
     inverse = mask * pow(mask * k % GROUP_ORDER, -1, GROUP_ORDER) % GROUP_ORDER
     shifted = key.times_secret(inverse * x % GROUP_ORDER)
-    return Nonce(x.to_bytes(32, "big"), inverse, shifted, y & 1)
+    return Nonce(x.to_bytes(32, "big"), inverse, shifted, V_OFFSET + (y & 1))
 
 
 def draw_scalar() -> int:
@@ -97,17 +99,18 @@ class NoncePool:
 
         Hot path. digest: any buffer of 32 bytes. s is in the lower half of the group.
         """
-        if not self._nonces or os.getpid() != self._pid:
+        nonces = self._nonces
+        if not nonces or os.getpid() != self._pid:
             return None
-        nonce = self._nonces.pop()
+        nonce = nonces.pop()
         s = (nonce.inverse * int.from_bytes(digest, "big") + nonce.shifted) % GROUP_ORDER
-        parity = nonce.parity
+        v = nonce.v
         if s > S_MAX:
             s = GROUP_ORDER - s
-            parity ^= 1
-        if s == 0:
+            v ^= _FLIP
+        if not s:
             return None
-        return b"%b%b%c" % (nonce.r, s.to_bytes(32, "big"), V_OFFSET + parity)
+        return b"%b%b%c" % (nonce.r, s.to_bytes(32, "big"), v)
 
     def empty(self) -> None:
         """Forget every nonce."""

@@ -26,7 +26,7 @@ SIGN_TYPE_HASH = hash_text(
     "address verifyingContract,bytes32 salt)" + ORDER_TYPE
 )
 SIGNATURE_BYTES = 317
-_ORDER_TYPE_TAIL = ORDER_TYPE.encode() + len(ORDER_TYPE).to_bytes(2, "big")
+ORDER_TYPE_TAIL = ORDER_TYPE.encode() + len(ORDER_TYPE).to_bytes(2, "big")
 
 
 def wallet_digest(separator: bytes, contents: bytes, chain_id: int, wallet: str) -> bytes:
@@ -53,4 +53,4 @@ def wrapped_words(contents: bytes, chain_id: int, wallet: str) -> bytes:
 
 def wrap_signature(signature: bytes, separator: bytes, contents: bytes) -> bytes:
     """Return the 317-byte wallet signature around the owner's 65 bytes."""
-    return signature + separator + contents + _ORDER_TYPE_TAIL
+    return signature + separator + contents + ORDER_TYPE_TAIL

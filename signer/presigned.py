@@ -7,29 +7,15 @@ What was handed out is gone from the pool: no signed order ever leaves twice.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from signer.templates import OrderTemplate, SignedOrder
 
-
-class OrderKey(NamedTuple):
-    """What makes two orders the same but for salt and timestamp. Amounts in micros.
-
-    The template stands for wallet, domain, token and side: a new one, and none of the old one's
-    orders is found any more. Orders with an expiry are not signed ahead.
-    """
-
-    template: OrderTemplate
-    maker_amount: int
-    taker_amount: int
-    tif: int
-    post_only: int
-
-
-class _Held(NamedTuple):
-    signed: SignedOrder
-    instrument: int
-    signed_ns: int
+# What makes two orders the same but for salt and timestamp: template, maker amount and taker
+# amount in micros, Tif, whether post-only. The template stands for wallet, domain, token and side:
+# a new one, and none of the old one's orders is found any more. Orders with an expiry are not
+# signed ahead.
+OrderKey: TypeAlias = tuple[OrderTemplate, int, int, int, int]
 
 
 class PresignedPool:
@@ -41,30 +27,31 @@ class PresignedPool:
         """size: orders held at most. age_ns_max: how old an order may be when it is taken."""
         self._size = size
         self._age_ns_max = age_ns_max
-        self._held: dict[OrderKey, _Held] = {}  # oldest first
+        # The order, when it was signed and its instrument; oldest first.
+        self._held: dict[OrderKey, tuple[SignedOrder, int, int]] = {}
 
     def put(self, key: OrderKey, signed: SignedOrder, instrument: int, now_ns: int) -> None:
         """Hold an order instead of any other with this key; the oldest gives way to it."""
         self._held.pop(key, None)
         if len(self._held) >= self._size:
             del self._held[next(iter(self._held))]
-        self._held[key] = _Held(signed, instrument, now_ns)
+        self._held[key] = (signed, now_ns, instrument)
 
     def take(self, key: OrderKey, now_ns: int) -> SignedOrder | None:
         """Return an order and forget it, or None when there is none young enough. Hot path."""
         held = self._held.pop(key, None)
-        if held is None or now_ns - held.signed_ns > self._age_ns_max:
+        if held is None or now_ns - held[1] > self._age_ns_max:
             return None
-        return held.signed
+        return held[0]
 
     def wants(self, key: OrderKey, now_ns: int) -> bool:
         """Return whether an order should be signed: none is held, or its better half is over."""
         held = self._held.get(key)
-        return held is None or 2 * (now_ns - held.signed_ns) > self._age_ns_max
+        return held is None or 2 * (now_ns - held[1]) > self._age_ns_max
 
     def invalidate(self, instrument: int) -> int:
         """Forget all orders of an instrument; return how many."""
-        stale = [key for key, held in self._held.items() if held.instrument == instrument]
+        stale = [key for key, held in self._held.items() if held[2] == instrument]
         for key in stale:
             del self._held[key]
         return len(stale)

@@ -42,18 +42,15 @@ class RouteWriter:
 class RequestWriter:
     """The requests a signer makes; `now_s` are the venue's seconds."""
 
-    __slots__ = ("_cancel", "_cancel_all", "_endpoint", "_l2", "_order")
+    __slots__ = ("_cancel", "_cancel_all", "_endpoint", "_l2", "order")
 
     def __init__(self, endpoint: Endpoint, l2: L2Signer) -> None:
+        """order(body, now_s): `POST /order`. Hot path, so it has no method around it."""
         self._endpoint = endpoint
         self._l2 = l2
-        self._order = RouteWriter(endpoint, l2, "POST", "/order")
+        self.order = RouteWriter(endpoint, l2, "POST", "/order").write
         self._cancel = RouteWriter(endpoint, l2, "DELETE", "/order")
         self._cancel_all = RouteWriter(endpoint, l2, "DELETE", "/cancel-all")
-
-    def order(self, body: bytes, now_s: int) -> bytes:
-        """`POST /order`. Hot path."""
-        return self._order.write(body, now_s)
 
     def cancel(self, order_hash: bytes, now_s: int) -> bytes:
         """`DELETE /order` of one order. Hot path."""

@@ -105,13 +105,12 @@ class OrderTemplate:
     __slots__ = (
         "_bodies",
         "_buffer",
-        "_contents",
         "_digest",
         "_is_deposit_wallet",
         "_key",
         "_nonces",
         "_order_hash",
-        "_separator",
+        "_proof",
         "_signed",
         "_state",
     )
@@ -129,8 +128,8 @@ class OrderTemplate:
     ) -> None:
         """Encode everything that stays. owner: the API key. builder: a builder code, 32 bytes.
 
-        nonces: of the wallet's key, used first while there are any. Cold path: some tens of
-        microseconds.
+        nonces: of the wallet's key; while there are any, each signature takes one. Cold path: some
+        tens of microseconds.
         """
         order = Order(
             salt=0,
@@ -146,21 +145,22 @@ class OrderTemplate:
         )
         self._key = wallet.key
         self._nonces = nonces
-        self._separator = domain.separator()
+        separator = domain.separator()
         self._is_deposit_wallet = wallet.signature_type is SignatureType.POLY_1271
         self._bodies = tuple(
             order_v2.body_template(order, owner, tif, post_only=bool(post_only))
             for tif in Tif
             for post_only in (False, True)
         )
-        self._buffer = _encode(order, self._separator, domain.chain_id)
+        self._buffer = _encode(order, separator, domain.chain_id)
         self._state = np.zeros(STATE_WORDS, np.uint64)
         digest = _WALLET_DIGEST if self._is_deposit_wallet else _ORDER_HASH
         self._signed = pointer_to(self._buffer[digest : digest + 32])
         view = self._buffer.data
         self._digest = view[digest : digest + 32]
         self._order_hash = view[_ORDER_HASH : _ORDER_HASH + 32]
-        self._contents = view[_STRUCT_HASH : _STRUCT_HASH + 32]
+        # Separator and struct hash stand side by side, as a deposit wallet's signature has them.
+        self._proof = view[_STRUCT_HASH - 32 : _STRUCT_HASH + 32]
 
     def sign(
         self,
@@ -187,15 +187,11 @@ class OrderTemplate:
             timestamp_ms,
             self._is_deposit_wallet,
         )
-        rung, signature = Rung.NONCE, None
-        if is_ahead:
-            rung, signature = Rung.AHEAD, self._key.sign(self._signed)
-        elif self._nonces is not None:
-            signature = self._nonces.sign(self._digest)
-        if signature is None:
+        rung, nonces = Rung.NONCE, self._nonces
+        if is_ahead or nonces is None or (signature := nonces.sign(self._digest)) is None:
             rung, signature = Rung.FULL, self._key.sign(self._signed)
         if self._is_deposit_wallet:
-            signature = poly1271.wrap_signature(signature, self._separator, bytes(self._contents))
+            signature = signature + self._proof + poly1271.ORDER_TYPE_TAIL
         return SignedOrder(
             bytes(self._order_hash),
             self._bodies[tif << 1 | post_only]

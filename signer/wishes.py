@@ -6,9 +6,10 @@ Strategies quote the same size again, a tick higher or lower, so the last order 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from signer.amounts import ONE, is_on_tick
 from signer.commands import NewOrder
@@ -26,42 +27,48 @@ class Wish(NamedTuple):
     instrument: int
 
 
-class _Asked(NamedTuple):
-    order: NewOrder
-    template: OrderTemplate
-    tick: int
+_Asked: TypeAlias = tuple[NewOrder, OrderTemplate, int]  # and the tick it was asked on
 
 
 class Wishes:
     """The last order of each shape, and the levels around it."""
 
-    __slots__ = ("_asked", "_count_max", "_steps")
+    __slots__ = ("_asked", "_count_max", "_news", "_steps")
 
     def __init__(self, count_max: int, levels: int) -> None:
         """count_max: wishes at one time. levels: ticks to look up and down, 0 = the same price."""
         self._count_max = count_max
         # 0, 1, -1, 2, -2, …: the nearest first.
         self._steps = sorted(range(-levels, levels + 1), key=lambda step: (abs(step), -step))
+        self._news: deque[_Asked] = deque(maxlen=SHAPES_MAX)
         self._asked: dict[tuple[int, ...], _Asked] = {}  # the last asked stands last
 
     def note(self, order: NewOrder, template: OrderTemplate, tick: int) -> None:
         """Remember an order that was asked for. Hot path."""
-        shape = (order.instrument, order.side, order.size, order.tif, order.post_only)
-        self._asked.pop(shape, None)
-        self._asked[shape] = _Asked(order, template, tick)
-        if len(self._asked) > SHAPES_MAX:
-            del self._asked[next(iter(self._asked))]
+        self._news.append((order, template, tick))
 
     def around(self) -> Iterator[Wish]:
         """Return the wishes, those of the newest order first and of those the nearest level."""
+        self._read_news()
         newest_first = reversed(tuple(self._asked.values()))
         wishes = (wish for asked in newest_first for wish in self._levels(asked))
         return islice(wishes, self._count_max)
 
     def forget(self, instrument: int) -> None:
         """Forget what was asked for of an instrument."""
+        self._read_news()
         for shape in [shape for shape in self._asked if shape[0] == instrument]:
             del self._asked[shape]
+
+    def _read_news(self) -> None:
+        while self._news:
+            asked = self._news.popleft()
+            order = asked[0]
+            shape = (order.instrument, order.side, order.size, order.tif, order.post_only)
+            self._asked.pop(shape, None)
+            self._asked[shape] = asked
+        while len(self._asked) > SHAPES_MAX:
+            del self._asked[next(iter(self._asked))]
 
     def _levels(self, asked: _Asked) -> Iterator[Wish]:
         order, template, tick = asked
@@ -74,5 +81,5 @@ class Wishes:
             near = order._replace(price=price, budget=0 if follows else order.budget)
             amounts = amounts_of(near, tick)
             if amounts.maker and amounts.taker:
-                key = OrderKey(template, amounts.maker, amounts.taker, order.tif, order.post_only)
+                key = (template, *amounts, order.tif, order.post_only)
                 yield Wish(key, order.instrument)

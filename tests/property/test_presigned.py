@@ -43,7 +43,8 @@ class Pool(RuleBasedStateMachine):
     def key(self, instrument: int, price: int, **changes: Any) -> OrderKey:
         """The key of ten shares at a price in cents."""
         chosen = {"tif": Tif.GTC, "post_only": 0, **changes}
-        return OrderKey(self.templates[instrument], price * 100_000, 10_000_000, **chosen)
+        amounts = (price * 100_000, 10_000_000)
+        return (self.templates[instrument], *amounts, chosen["tif"], chosen["post_only"])
 
     instruments = st.integers(0, INSTRUMENTS - 1)
     prices = st.integers(40, 43)
@@ -53,9 +54,8 @@ class Pool(RuleBasedStateMachine):
         """Sign one more order ahead."""
         key = self.key(instrument, price)
         self.salt += 1
-        signed = key.template.sign(
-            self.salt, key.maker_amount, key.taker_amount, 1, 0, key.tif, 0, is_ahead=True
-        )
+        template, maker, taker, tif, post_only = key
+        signed = template.sign(self.salt, maker, taker, 1, 0, tif, post_only)
         self.pool.put(key, signed, instrument, self.now_ns)
         self.ready.pop(key, None)
         if len(self.ready) == SIZE:
@@ -81,8 +81,8 @@ class Pool(RuleBasedStateMachine):
         """An order of another type, or post-only, or another size, is another order."""
         for changes in ({"tif": Tif.FOK}, {"post_only": 1}):
             assert self.pool.take(self.key(instrument, price, **changes), self.now_ns) is None
-        other = self.key(instrument, price)._replace(taker_amount=20_000_000)
-        assert self.pool.take(other, self.now_ns) is None
+        chosen, maker, taker, *rest = self.key(instrument, price)
+        assert self.pool.take((chosen, maker, 2 * taker, *rest), self.now_ns) is None
 
     @rule(instrument=instruments)
     def change_terms(self, instrument: int) -> None:
@@ -123,8 +123,8 @@ TestPool.settings = settings(max_examples=60, stateful_step_count=40, deadline=N
 def test_a_cleared_pool_has_nothing() -> None:
     """After clear no order is found."""
     pool = PresignedPool(1, AGE_NS_MAX)
-    key = OrderKey(template(1), 480_000, 1_000_000, Tif.GTC, 0)
-    signed = key.template.sign(1, 480_000, 1_000_000, 1, 0, Tif.GTC, 0, is_ahead=True)
+    key = (template(1), 480_000, 1_000_000, Tif.GTC, 0)
+    signed = key[0].sign(1, 480_000, 1_000_000, 1, 0, Tif.GTC, 0)
     pool.put(key, signed, 1, 0)
     pool.clear()
     assert pool.take(key, 0) is None
