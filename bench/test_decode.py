@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from feeds_support import DOWN, UP, book, change, compact, price_change, registry, spaced
+from feeds_support import (
+    DOWN,
+    UP,
+    best_bid_ask,
+    book,
+    change,
+    compact,
+    price_change,
+    registry,
+    spaced,
+    trade,
+)
 from percentiles import note_percentiles
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -42,6 +53,8 @@ FRAMES = {
     "price_change x2": spaced(price_change(*_entries(2))),
     "price_change x10": spaced(price_change(*_entries(10))),
     "book 50+50": compact(book(_side(400, 1), _side(600, -1))),
+    "last_trade_price": spaced(trade()),
+    "best_bid_ask": spaced(best_bid_ask()),
 }
 frames = pytest.mark.parametrize("name", FRAMES)
 
@@ -55,6 +68,11 @@ def orjson_rows(frame: bytes, find: Callable[[str], int]) -> list[Row]:
         index = find(event["asset_id"])
         sides = (0, event["bids"]), (1, event["asks"])
         return [(index, k, micros(x["price"]), micros(x["size"])) for k, xs in sides for x in xs]
+    if event["event_type"] == "last_trade_price":
+        side = int(event["side"] == "SELL")
+        return [(find(event["asset_id"]), side, micros(event["price"]), micros(event["size"]))]
+    if event["event_type"] == "best_bid_ask":
+        return [(find(event["asset_id"]), 0, micros(event["best_bid"]), micros(event["best_ask"]))]
     return [
         (
             find(x["asset_id"]),

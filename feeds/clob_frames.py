@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.wire.codes import Flag, Kind, MarketStatus, Side, Source
 from engine.wire.records import LEVELS_PER_RECORD, new, words
-from feeds.clob_scan import LEVELS_PER_BOOK_MAX, PRICE_UNIT
+from feeds.clob_levels import LEVELS_PER_BOOK_MAX, PRICE_UNIT
 from feeds.instruments import Instruments, status_row
 from feeds.json_shape import Shape, shape
 from feeds.numbers import MICROS, micros, token_number, venue_ns

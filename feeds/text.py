@@ -27,7 +27,7 @@ _ONE, _SEVEN, _FIFTY_SIX = np.uint64(1), np.uint64(7), np.uint64(56)
 _SCALES = np.array([10 ** (6 - k) for k in range(7)], np.int64)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def word_at(text, i):  # type: ignore[no-untyped-def]
     """Return the eight bytes from i on as a little-endian word; the caller knows i + 8 <= n."""
     # Unsigned indices: a signed one is tested for "from the end", and eight tests are not one load.
@@ -38,7 +38,7 @@ def word_at(text, i):  # type: ignore[no-untyped-def]
     return word
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def tail_word(text, i, length):  # type: ignore[no-untyped-def]
     """Return the `length` (0 to 8) bytes from i on as a word, the rest of it zero."""
     word = np.uint64(0)
@@ -47,7 +47,7 @@ def tail_word(text, i, length):  # type: ignore[no-untyped-def]
     return word
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def skip_space(text, i):  # type: ignore[no-untyped-def]
     """Return the index of the first byte from i on that is no JSON white space; n if none."""
     n = text.shape[0]
@@ -56,7 +56,7 @@ def skip_space(text, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def string_end(text, i):  # type: ignore[no-untyped-def]
     """Return the index of the quote that closes the string whose first character is at i, or -1."""
     n = text.shape[0]
@@ -87,7 +87,7 @@ def string_end(text, i):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(int64(Text, int64, int64), cache=True)
+@njit(int64(Text, int64, int64), cache=True, _nrt=False)
 def micros_in(text, i, end):  # type: ignore[no-untyped-def]
     """Return the decimal number in text[i:end] times 1e6, exactly, or -1.
 
@@ -114,7 +114,7 @@ def micros_in(text, i, end):  # type: ignore[no-untyped-def]
     return value * _SCALES[decimals]
 
 
-@njit(int64(Text, int64, int64), cache=True)
+@njit(int64(Text, int64, int64), cache=True, _nrt=False)
 def integer_in(text, i, end):  # type: ignore[no-untyped-def]
     """Return the whole number in text[i:end], one to eighteen digits, or -1."""
     if not 0 < end - i <= 18:
@@ -128,7 +128,7 @@ def integer_in(text, i, end):  # type: ignore[no-untyped-def]
     return value
 
 
-@njit(types.Tuple((uint64, int64))(Text, int64, int64), cache=True)
+@njit(types.Tuple((uint64, int64))(Text, int64, int64), cache=True, _nrt=False)
 def hash_prefix_in(text, i, end):  # type: ignore[no-untyped-def]
     """Return (first eight bytes of the 40 lower-case hex digits in text[i:end], 0), or (0, -1)."""
     value = np.uint64(0)

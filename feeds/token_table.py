@@ -28,7 +28,7 @@ _MIX_A = np.uint64(0x9E3779B97F4A7C15)
 _MIX_B = np.uint64(0xC2B2AE3D27D4EB4F)
 
 
-@njit(int64(Text, int64, int64, int64), cache=True)
+@njit(int64(Text, int64, int64, int64), cache=True, _nrt=False)
 def slot_of(text, i, length, slot_count):  # type: ignore[no-untyped-def]
     """Return the first slot to look at for the id text[i:i+length]; slot_count is a power of two.
 
@@ -44,7 +44,7 @@ def slot_of(text, i, length, slot_count):  # type: ignore[no-untyped-def]
     return int64(mixed >> np.uint64(32)) & (slot_count - 1)
 
 
-@njit(int64(Text, int64, int64, int64[::1], int64[:, ::1]), cache=True)
+@njit(int64(Text, int64, int64, int64[::1], int64[:, ::1]), cache=True, _nrt=False)
 def find_token(text, i, length, slots, rows):  # type: ignore[no-untyped-def]
     """Hot path. Return the index of the instrument whose id is text[i:i+length], 0 if none."""
     if length < 1 or length > TOKEN_DIGITS_MAX:

@@ -86,6 +86,36 @@ def book(
     return {**event, **over}
 
 
+def trade(token: str = UP, price: str = "0.456", size: str = "7", side: str = "SELL", **over: Any):
+    """Return a last_trade_price event."""
+    event = {
+        "market": CONDITION,
+        "asset_id": token,
+        "price": price,
+        "size": size,
+        "side": side,
+        "fee_rate_bps": "0",
+        "timestamp": str(STAMP_MS),
+        "transaction_hash": "0x" + "ab" * 32,
+        "event_type": "last_trade_price",
+    }
+    return {**event, **over}
+
+
+def best_bid_ask(token: str = UP, bid: str = "0.49", ask: str = "0.51", **over: Any):
+    """Return a best_bid_ask event."""
+    event = {
+        "market": CONDITION,
+        "asset_id": token,
+        "best_bid": bid,
+        "best_ask": ask,
+        "spread": "0.02",
+        "timestamp": str(STAMP_MS),
+        "event_type": "best_bid_ask",
+    }
+    return {**event, **over}
+
+
 def compact(event: Any) -> bytes:
     """Return JSON as the venue's dumps have it."""
     return json.dumps(event, separators=(",", ":")).encode()

@@ -10,6 +10,7 @@ import pytest
 from feeds_support import (
     DOWN,
     UP,
+    best_bid_ask,
     book,
     change,
     compact,
@@ -17,6 +18,7 @@ from feeds_support import (
     registry,
     said_by,
     spaced,
+    trade,
     twin,
 )
 from hypothesis import given, settings
@@ -59,6 +61,11 @@ events = st.one_of(
     st.builds(book, levels, levels, token=tokens, hash=hashes),
 )
 documents = st.one_of(events, st.lists(events, max_size=3))
+trades = st.builds(
+    trade, token=tokens, price=prices, size=sizes, side=st.sampled_from(["BUY", "SELL"])
+)
+touches = st.builds(best_bid_ask, token=tokens, bid=best, ask=best)
+every_event = st.one_of(events, trades, touches)
 spellings = st.sampled_from([compact, spaced, lambda e: json.dumps(e, indent=1).encode()])
 
 
@@ -101,6 +108,53 @@ def test_scanner_patient_decoder_and_twin_agree(document, spell, random):
     slow = PatientDecoder(instruments).decode(spell(document), LOCAL_NS).records()
     order, slow_order = (np.argsort(each[:, 0] >> 32, kind="stable") for each in (rows, slow))
     np.testing.assert_array_equal(rows[order], slow[slow_order])
+
+
+@untimed
+@given(
+    st.one_of(every_event, st.lists(every_event, max_size=4)),
+    spellings,
+    st.randoms(use_true_random=False),
+)
+def test_trades_and_touches_are_scanned_as_the_patient_decoder_reads_them(document, spell, random):
+    """Alone, or in a list with books and changes, in any order of keys: the same records."""
+    frame = spell(_shuffled(document, random))
+    instruments = registry()
+    rows = _scan(frame, instruments)
+    slow = PatientDecoder(instruments).decode(frame, LOCAL_NS).records()
+    assert _without_order(rows) == _without_order(slow)
+
+
+def _without_order(rows) -> list[list[int]]:
+    """Return all rows of a frame sorted: tokens may be told in another order, and asks first."""
+    told = rows.copy()
+    told[told[:, 0] & 0xFFFF == Kind.LEVELS, 4:14] = 0
+    return sorted(told.tolist())
+
+
+@untimed
+@given(
+    st.one_of(trades, touches),
+    st.sampled_from(["price", "size", "side", "best_bid", "best_ask", "timestamp", "event_type"]),
+    st.one_of(st.sampled_from(["", "0", "1", "1.1", "-1", "0.00005", "buy", "1e3"]), st.text()),
+)
+def test_a_trade_or_touch_with_a_wrong_value_is_never_guessed(event, key, value):
+    """Where the scanner answers at all, it answers as the patient decoder does."""
+    frame = compact({**event, key: value})
+    instruments = registry()
+    rows = _scan(frame, instruments)
+    if rows is not None:
+        slow = PatientDecoder(instruments).decode(frame, LOCAL_NS).records()
+        np.testing.assert_array_equal(rows, slow)
+
+
+@pytest.mark.parametrize(
+    "event_type", ["last_trade_prize", "best_bid_bsk", "price_chance", "best_bid_ask_"]
+)
+def test_an_event_by_nearly_our_name_is_not_ours(event_type):
+    """Names are told apart to their last letter, however long."""
+    event = {**best_bid_ask(), **trade(), **price_change(), "event_type": event_type}
+    assert _scan(compact(event), registry()) is None
 
 
 @untimed

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from feeds_support import DOWN, STAMP_MS, UP, book, change, compact, price_change, registry, said_by
+from feeds_support import (
+    DOWN,
+    STAMP_MS,
+    UP,
+    book,
+    change,
+    compact,
+    price_change,
+    registry,
+    said_by,
+    trade,
+)
 
 from engine.wire.codes import Flag, Kind, MarketStatus, Side
 from engine.wire.records import typed
+from feeds.clob_levels import LEVELS_PER_BOOK_MAX
 from feeds.clob_market import MarketDecoder
-from feeds.clob_scan import LEVELS_PER_BOOK_MAX
 from feeds.port import MalformedFrame
 from feeds.token_table import BOOKS, TokenTable
 
@@ -157,16 +168,7 @@ def test_a_change_without_a_claim_has_no_touch():
 
 def test_a_public_trade_is_a_trade():
     """last_trade_price gives price, size and the taker's side."""
-    event = {
-        "event_type": "last_trade_price",
-        "asset_id": DOWN,
-        "price": "0.456",
-        "size": "219.217767",
-        "side": "SELL",
-        "fee_rate_bps": "0",
-        "timestamp": str(STAMP_MS),
-        "transaction_hash": "0x1",
-    }
+    event = trade(DOWN, "0.456", "219.217767", "SELL")
     (record,) = typed(_decode(event), Kind.TRADE)
     assert (record["kind"], record["instrument"]) == (Kind.TRADE, 2)
     assert (record["price"], record["size"]) == (456_000, 219_217_767)
