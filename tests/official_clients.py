@@ -1,7 +1,6 @@
 """The venue's official clients, unmodified, each in an environment of its own, driven from tests.
 
-`tests/clients/NAME.lock` pins a client and all it needs, with hashes. It is installed once, under
-`.venv-clients/`, and run as a process; `Remote` calls it there by name.
+Each runs as a process in its environment; `Remote` calls the Python ones there by name.
 """
 
 from __future__ import annotations
@@ -10,18 +9,17 @@ import asyncio
 import fcntl
 import hashlib
 import json
+import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import environments
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / ".venv-clients"
-CLIENTS = ROOT / "tests" / "clients"
+CLIENTS = Path(environments.__file__).parent
 REPLY_S_MAX = 60.0
 
 
@@ -34,29 +32,32 @@ class ClientError(Exception):
 
 
 def client_python(name: str) -> Path:
-    """Return the interpreter of a client's environment, made first if need be.
+    """Return the interpreter of a client's environment; skips where it cannot be made."""
+    try:
+        return environments.client_python(name)
+    except environments.NoEnvironment as error:
+        pytest.skip(f"{name} cannot be installed: {error}")
 
-    Skips the test where the client cannot be installed.
-    """
-    lock = CLIENTS / f"{name}.lock"
-    folder = FOLDER / name
-    stamp = folder / ".installed"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / f"{name}.flock").open("w") as guard:
+
+def npm_folder() -> Path:
+    """Return a folder with the TypeScript client installed; skips where it cannot be."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        pytest.skip("the TypeScript client needs node and npm")
+    source, folder = CLIENTS / "npm", environments.ENVIRONMENTS / "npm"
+    wanted = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()
+    made = folder / ".installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (environments.ENVIRONMENTS / "npm.flock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        if not stamp.is_file() or stamp.read_text() != digest:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--no-input"]
-            done = subprocess.run(
-                [*pip, "--disable-pip-version-check", "--require-hashes", "-r", lock],
-                capture_output=True,
-                text=True,
-            )
+        for name in ("package.json", "package-lock.json", "trade.mjs"):
+            shutil.copy(source / name, folder / name)
+        if not made.exists() or made.read_text() != wanted:
+            command = ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             if done.returncode:
-                pytest.skip(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")
-            stamp.write_text(digest)
-    return folder / "bin" / "python"
+                pytest.skip(f"the TypeScript client cannot be installed: {done.stderr[-300:]}")
+            made.write_text(wanted)
+    return folder
 
 
 class Remote:
