@@ -43,9 +43,9 @@ class Desk:
         self._writer = RequestWriter(Endpoint.of("http://localhost"), l2)
         prices = [TICK * cents for cents in range(1, 100)]
         salts = count(1)
-        self._orders = cycle(
-            [self._order(price, size, next(salts)) for price in prices for size in _SIZES]
-        )
+        orders = [self._order(price, size, next(salts)) for price in prices for size in _SIZES]
+        self._orders = cycle(orders)
+        self._decided = cycle([(order, amounts_of(order, TICK)) for order in orders])
 
     @staticmethod
     def _order(price: int, size: int, salt: int) -> NewOrder:
@@ -89,7 +89,14 @@ class Desk:
         """Sign the next order and write its whole request."""
         return self._writer.order(self.sign().body, TIMESTAMP_MS // 1_000)
 
+    def pick(self) -> bytes:
+        """The same, of amounts the policy has computed."""
+        order, amounts = next(self._decided)
+        template = self._templates[order.side]
+        signed = self.ladder.sign(order, template, TICK, amounts, TIMESTAMP_MS * 1_000_000)
+        return self._writer.order(signed.body, TIMESTAMP_MS // 1_000)
+
     @property
     def calls(self) -> dict[str, Callable[[], object]]:
         """What can be measured."""
-        return {"body": self.sign, "request": self.request}
+        return {"body": self.sign, "request": self.request, "pick": self.pick}

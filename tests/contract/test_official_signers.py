@@ -17,11 +17,13 @@ from clients.environments import NoEnvironment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peers.client import Client
+from peers.lines import counted
 from py_clob_client.config import get_contract_config
 from py_clob_client.utilities import order_to_json
 from py_order_utils.builders import OrderBuilder
 from py_order_utils.model import OrderData
 from py_order_utils.signer import Signer as FirstSigner
+from signing import FULL, SECRET, TOKEN_ID, Desk
 
 from engine.wire.codes import Side, Tif
 from signer import order_v1, order_v2
@@ -219,6 +221,17 @@ def test_random_orders_equal_the_official_clients(second: Client, unified: Clien
     assert sum(seen.values()) >= 2_000
     kinds = {(1, kind) for kind in range(3)} | {(g, k) for g in (2, 3) for k in range(4)}
     assert {combination for combination, count in seen.items() if count >= 20} == kinds
+
+
+def test_an_order_costs_a_fiftieth_of_the_official_clients_bytecodes(second: Client) -> None:
+    """From arguments to body, counted on both sides: no noise, whatever the machine."""
+    order = {"private_key": "0x" + SECRET.hex(), "token_id": str(TOKEN_ID), "owner": OWNER}
+    theirs = second.ask("cost", **order)
+    desk = Desk(FULL)
+    desk.sign()
+    ours = counted(desk.sign)
+    assert 50 * ours["bytecodes"] <= theirs["bytecodes"]
+    assert 50 * ours["calls"] <= theirs["calls"]
 
 
 def test_random_l1_headers_equal_the_official_clients(second: Client, unified: Client) -> None:
