@@ -12,7 +12,7 @@ from engine.exchange import rules as refusals
 from engine.exchange.accounts import CASH
 from engine.exchange.events import Listener, OrderEvent
 from engine.exchange.listing import Listing
-from engine.exchange.matching import Fill, Order, Verdict
+from engine.exchange.matching import Fill, Order, Sweep, Verdict
 from engine.exchange.orders import HOUSE, Answer, Reply, Status, Submission, Trade, VenueOrder
 from engine.exchange.rules import VenueRules
 from engine.exchange.schedule import Phase, Schedule
@@ -88,8 +88,10 @@ class OrderDesk:
             self._schedule.at(expires_ms, Phase.EXPIRE, lambda: self._expire(order, listing))
         order.reply = reply
         delay_ms = self._rules.delay_ms(submission.market)
-        if passive:
-            self._act(order, listing)
+        if passive and terms.is_immediate:
+            self._kill(order)
+        elif passive:
+            self._rest(order, listing)
         elif delay_ms:
             order.status = Status.DELAYED
             act_ms = order.created_ms + delay_ms
@@ -162,13 +164,16 @@ class OrderDesk:
         return ""
 
     def _act(self, order: VenueOrder, listing: Listing) -> None:
-        """Match an order on the book in force, then kill, finish or rest it."""
-        if not order.is_open:
-            return
+        """Match an order on the book in force, unless it has ended meanwhile."""
+        if order.is_open:
+            for own in listing.pool.own_within(order.terms):
+                self._end(self.orders[own], listing, Status.CANCELED, "own")
+            self._finish(order, listing, listing.pool.sweep(order.terms))
+
+    def _finish(self, order: VenueOrder, listing: Listing, sweep: Sweep) -> None:
+        """Make a sweep happen, then kill, close or rest the order."""
         terms = order.terms
-        for own in listing.pool.own_within(terms):
-            self._end(self.orders[own], listing, Status.CANCELED, "own")
-        fills, complete = listing.pool.sweep(terms)
+        fills, complete = sweep
         self._hold(order, 0)
         rest = 0 if complete or terms.is_immediate else _rest_of(terms, fills)
         account = order.submission.account
@@ -185,14 +190,19 @@ class OrderDesk:
             if not complete:
                 self._record_end(order, "killed")
             self._listener.order_changed(order, OrderEvent.UPDATE)
+            self._announce(listing)
+            self._answer(order)
         elif terms.is_immediate:
             self._kill(order)
-            return
         else:
-            order.status = Status.LIVE
             self._hold(order, rest)
-            listing.pool.rest(terms)
-            self._listener.order_changed(order, OrderEvent.PLACEMENT)
+            self._rest(order, listing)
+
+    def _rest(self, order: VenueOrder, listing: Listing) -> None:
+        """Let what is left of an order wait in the book; it holds what it needs."""
+        order.status = Status.LIVE
+        listing.pool.rest(order.terms)
+        self._listener.order_changed(order, OrderEvent.PLACEMENT)
         self._announce(listing)
         self._answer(order)
 
@@ -272,6 +282,8 @@ class OrderDesk:
             reply(Answer(order.order_hash, "", 200, status, making, taking, ids))
 
     def _record(self, order: VenueOrder) -> None:
+        if not self._truth.is_kept:
+            return
         submission, terms = order.submission, order.terms
         self._truth.write(
             "order",

@@ -95,7 +95,7 @@ def open_day(
 
 def _agents(options: Options, venue: Venue, prices: ReferencePrices) -> Driver:
     windows = open_day(venue, prices, options.seed, options.window_minutes, options.markets_max)
-    return Pacer(venue.schedule, options.speed, windows.progress)
+    return Pacer(venue.schedule, options.speed, windows.progress, end_ms=windows.last_ms)
 
 
 def _closed(options: Options, venue: Venue, prices: ReferencePrices) -> Driver:

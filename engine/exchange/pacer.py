@@ -5,7 +5,8 @@ real time   ──┬──────┬──────┬──── turn
 virtual       │ × speed, in steps; what does not fit into a turn's share slips
 ```
 A clock that slips makes the exchange slower than asked, never unfair. At speed 1 it may instead
-have to stay with the wall clock (`keeps_up`), late as it then is.
+have to stay with the wall clock (`keeps_up`), late as it then is. At its end it stands still, so
+that what has happened does not depend on when the exchange is stopped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 
 from engine.exchange.player import Progress
-from engine.exchange.schedule import Schedule
+from engine.exchange.schedule import NEVER_MS, Schedule
 
 TURN_STALL_S_MAX = 0.05  # real time a single turn may claim; the rest slips
 TURN_WORK_S_MAX = 0.02  # real time spent on actions before the sockets get their share
@@ -26,6 +27,7 @@ class Pacer:
     """Drives a schedule. Turns are loop callbacks; nothing awaits."""
 
     __slots__ = (
+        "_end_ms",
         "_handle",
         "_keeps_up",
         "_loop",
@@ -43,11 +45,13 @@ class Pacer:
         progress: Callable[[], Progress],
         *,
         keeps_up: bool = False,
+        end_ms: int = NEVER_MS,
     ) -> None:
         self._schedule = schedule
         self._speed = speed
         self._progress = progress
         self._keeps_up = keeps_up
+        self._end_ms = end_ms
         self._virtual_ms = float(schedule.now_ms)
         self._turn_s = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,7 +81,7 @@ class Pacer:
         if not self._keeps_up:
             passed_s = min(passed_s, TURN_STALL_S_MAX)
         self._turn_s = now_s
-        horizon_ms = self._virtual_ms + passed_s * 1_000 * self._speed
+        horizon_ms = min(self._virtual_ms + passed_s * 1_000 * self._speed, self._end_ms)
         while self._schedule.now_ms < int(horizon_ms):
             self._schedule.advance(min(int(horizon_ms), self._schedule.now_ms + STEP_MS))
             if not self._keeps_up and time.monotonic() - now_s > TURN_WORK_S_MAX:

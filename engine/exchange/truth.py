@@ -19,6 +19,9 @@ cancel     over, not filled: order_hash, maker, filled, reason "cancelled" | "ex
 settle     trade_id, status "MINED" | "CONFIRMED" | "RETRYING" | "FAILED"
 resolve    condition_id, slug, payouts [up, down] micros a share
 payout     condition_id, maker, token_id, shares, cash
+split      through the relayer: condition_id, maker, amount (of each outcome), cash (given)
+merge      the same backwards: condition_id, maker, amount, cash (received)
+redeem     condition_id, maker, amount (shares of either outcome), cash (received)
 rebate     maker, condition_id, cash
 fault      the scenario struck: number (its place in the file), fault (its kind), where
 ```
@@ -44,7 +47,7 @@ from engine.host.errors import RefuseError
 
 
 class TruthLedger:
-    """Writes rows; keeps nothing. Without a path it only counts."""
+    """Writes rows; remembers nothing. Without a path nothing is kept at all."""
 
     __slots__ = ("_descriptor", "_rows", "_sequence", "on_first")
 
@@ -63,11 +66,16 @@ class TruthLedger:
                     f"truth ledger cannot be written: file={path}, {error.strerror}"
                 ) from None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether rows go anywhere."""
+        return self._descriptor >= 0
+
     def write(self, kind: str, ts_ms: int, **fields: Any) -> None:
         """Add one row; it reaches the file with the next `flush`."""
-        self._sequence += 1
-        if self._descriptor < 0:
+        if not self.is_kept:
             return
+        self._sequence += 1
         row = {"seq": self._sequence, "ts": ts_ms, "type": kind, **fields}
         if not self._rows:
             self.on_first()
@@ -83,7 +91,7 @@ class TruthLedger:
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
-        if self._descriptor >= 0:
+        if self.is_kept:
             self.flush()
             os.close(self._descriptor)
             self._descriptor = -1
