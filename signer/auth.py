@@ -1,4 +1,5 @@
-"""Proving who we are: L1 by the wallet's signature, L2 by HMAC with the API key's secret.
+"""Proving who we are: L1 by the wallet's signature, L2 by HMAC with the API key's secret, and to
+the relayer by a key of its own or as a builder.
 
 Both directions live here, so that what signs and what verifies cannot drift apart.
 L2 signs `timestamp + METHOD + path + body`: seconds, no separators, no query, exact body bytes.
@@ -101,6 +102,24 @@ class L2Signer:
 
     def __repr__(self) -> str:
         return f"L2Signer({self.address}, key={self.credentials.key})"
+
+
+def builder_headers(
+    credentials: ApiCredentials, timestamp_s: int, method: str, path: str, body: bytes = b""
+) -> dict[str, str]:
+    """Return the four headers of a builder: the L2 recipe under names of its own, no address."""
+    signature = L2Signer(credentials, "").sign(l2_message(timestamp_s, method, path, body))
+    return {
+        "POLY_BUILDER_API_KEY": credentials.key,
+        "POLY_BUILDER_PASSPHRASE": credentials.passphrase,
+        "POLY_BUILDER_TIMESTAMP": str(timestamp_s),
+        "POLY_BUILDER_SIGNATURE": signature.decode(),
+    }
+
+
+def relayer_headers(api_key: str, address: str) -> dict[str, str]:
+    """Return the two headers of a relayer key; address: the key's owner."""
+    return {"RELAYER_API_KEY": api_key, "RELAYER_API_KEY_ADDRESS": address}
 
 
 def l2_message(timestamp_s: int, method: str, path: str, body: bytes) -> bytes:

@@ -53,6 +53,7 @@ COMMANDS = {
     "resume": Command(OPERATE, "halt:resume", "Clear a halt, with a reason."),
     "stop": Command(OPERATE, "stop:stop", "Stop a run in order."),
     "config": Command(OPERATE, "config:config_app", "Check or show a configuration."),
+    "doctor": Command(OPERATE, "doctor:doctor", "Say what keeps an account from trading."),
     "keys": Command(OPERATE, "keys:keys_app", "Make and look after private keys."),
     "replay": Command(
         LOOK_BACK, "replay:replay", "Prove a tape: a fresh core says every byte again."
