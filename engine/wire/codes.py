@@ -183,6 +183,8 @@ class Reason(IntEnum):
     ORDER_LOG = 70
     CORE_SILENT = 71
     GENERATION = 72
+    CLOCK_SKEW = 73
+    HEARTBEAT_GAP = 74
     # the venue, refused for certain
     VENUE_REJECTED = 96
     VENUE_TICK = 97
@@ -204,6 +206,7 @@ class Reason(IntEnum):
     VENUE_DISABLED = 113
     VENUE_CANCEL_ONLY = 114
     VENUE_NOT_FOUND = 115
+    VENUE_CLOSED_ONLY = 116
     # outcome not seen
     NO_CONNECTION = 128  # nothing left this machine: definitive
     TIMEOUT = 129
