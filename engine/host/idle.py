@@ -7,7 +7,7 @@ shared     yield, then sleep `park_us`             let the loop sleep on its soc
 fused      yield                                   yield
 ```
 Where processes outnumber cores, spinning first hurts and yielding at once is best; a parked loop
-costs its first record up to `park_us` and the timer's slack, and leaves the core to the others.
+costs its first record up to `park_us` and a wake-up, and leaves the core to the others.
 A feed has no ring to poll in a hurry: its loop may sleep, for a frame on a socket wakes it at once.
 A signer or a fused process must poll rings, so it never sleeps in the loop.
 """

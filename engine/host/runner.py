@@ -253,6 +253,7 @@ def run_duties(
     with _stop_signals(duty_loop.request_stop):
         proc.forbid_core_dumps()
         proc.restrict_files()
+        proc.sleep_exactly()
         counters.set(PID, os.getpid())
         log.event("starting", pid=os.getpid(), wait=idle.wait.value)
         if not proc.die_with_parent(runtime.supervisor_pid):

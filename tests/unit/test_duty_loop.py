@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.bus.counters import CounterFile
+from engine.host import proc
 from engine.host.clock import Clock
 from engine.host.duty import COLLECTIONS, create_counters
 from engine.host.idle import Idle, Wait
 from engine.host.log import ErrorLog
 from engine.host.runner import HOUSEKEEPING_NS, QUIET_NS, UNCOLLECTED_NS_MAX, DutyLoop
+
+PR_GET_TIMERSLACK = 30
 
 
 class Hand(Clock):
@@ -106,6 +111,22 @@ def test_every_collection_is_counted_whoever_asked_for_it(rig: Rig):
     """The counter shows what the collector did, not what the loop meant it to do."""
     gc.collect()
     assert rig.counters.get(COLLECTIONS) == 1
+
+
+def test_a_thread_that_asks_for_it_sleeps_without_slack():
+    """The kernel then ends a park on time; the slack belongs to the thread alone."""
+    seen: list[int] = []
+
+    def ask() -> None:
+        prctl = ctypes.CDLL(None).prctl
+        seen.append(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
+        proc.sleep_exactly()
+        seen.append(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert seen[1] == 1 < seen[0]
 
 
 def test_a_closed_loop_leaves_the_collector_as_it_was(tmp_path: Path):
