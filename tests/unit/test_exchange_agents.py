@@ -23,7 +23,7 @@ from signer.contracts import is_position_id
 
 
 def day(
-    path: Path, seed: str, windows: int = 2, step_ms: int = 10_000_000
+    path: Path, seed: str, windows: int | None = 2, step_ms: int = 10_000_000, minutes: int = 5
 ) -> tuple[Venue, Windows]:
     """Live through the first windows of a day, `step_ms` at a time."""
     prices, schedule, truth = ReferencePrices(), Schedule(), TruthLedger(path)
@@ -36,7 +36,7 @@ def day(
         seed,
         CentralBook,
     )
-    series = open_day(venue, prices, seed, 5, windows)
+    series = open_day(venue, prices, seed, minutes, windows)
     while not series.is_done:
         schedule.advance(schedule.now_ms + step_ms)
     truth.close()
@@ -74,6 +74,20 @@ def test_windows_trade_resolve_and_pay(tmp_path: Path):
     cash = sum(account.balance(0) for account in venue.accounts)
     given = sum(row["cash"] for row in rows(tmp_path / "truth", "fund"))
     assert cash + venue.fees - venue.rebates.paid == given
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_whole_day_of_quarter_hours(tmp_path: Path):
+    """All 96 windows open, trade, resolve and pay; both outcomes happen; no pUSD is lost."""
+    venue, series = day(tmp_path / "truth", "7", windows=None, minutes=15)
+    winners = [window.listing.payouts for window in series.all]
+    assert len(winners) == 96
+    assert set(winners) == {(1_000_000, 0), (0, 1_000_000)}
+    cash = sum(account.balance(0) for account in venue.accounts)
+    given = sum(row["cash"] for row in rows(tmp_path / "truth", "fund"))
+    assert cash + venue.fees - venue.rebates.paid == given
+    assert not venue.desk.orders
 
 
 def test_books_of_a_window_follow_the_price(tmp_path: Path):
