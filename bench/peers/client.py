@@ -1,4 +1,4 @@
-"""Our side of the pipe to an official client that runs in an environment of its own."""
+"""Our side of the pipe to a client, or an EVM, that runs in an environment of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from typing import Any, Self
 from clients.environments import client_python
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = {"py-clob-client-v2": "clob_v2.py", "polymarket-client": "unified.py"}
+SCRIPTS = {
+    "py-clob-client-v2": HERE / "clob_v2.py",
+    "polymarket-client": HERE / "unified.py",
+    "pyrevm": HERE.parents[1] / "tests" / "chain" / "evm.py",
+}
 
 
 class ClientError(Exception):
@@ -24,10 +28,13 @@ class Client:
 
     def __init__(self, name: str, *also: str) -> None:
         """name, also: the environment, as in `client_python`. Raises NoEnvironment."""
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("PYTHONPATH", None)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(HERE),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         self._process = subprocess.Popen(
-            [client_python(name, *also), HERE / SCRIPTS[name]],
+            [client_python(name, *also), SCRIPTS[name]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
