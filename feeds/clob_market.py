@@ -168,6 +168,13 @@ class ClobMarketFeed:
         self._publish(rows)
         return True
 
+    def repeat(self, *, to_new_core: bool) -> None:  # noqa: ARG002
+        """Tell the state of the connection again, and have every book dumped anew."""
+        if self._connection.is_started:
+            self.status(self._connection.state)
+        self._suspect(self._subscribed)
+        self._asked_ns = 0
+
     def status(self, connection: State) -> None:
         """Tell the core that the connection has changed."""
         self._publish(self._status_rows(connection, [0]))
@@ -220,9 +227,12 @@ class ClobMarketFeed:
         suspects = [index for index in self._subscribed if index in named] or [*self._subscribed]
         if not suspects:
             return
-        books = self._instruments.table.rows[:, BOOKS]
-        self._suspects.update({index: int(books[index]) for index in suspects})
+        self._suspect(suspects)
         self._publish(self._status_rows(State.DISCONNECTED, suspects))
+
+    def _suspect(self, indices: Iterable[int]) -> None:
+        books = self._instruments.table.rows[:, BOOKS]
+        self._suspects.update({index: int(books[index]) for index in indices})
 
     def _look_after_suspects(self) -> None:
         """Ask for dumps of disbelieved books; a socket that does not answer is dropped."""

@@ -128,6 +128,11 @@ class ClobUserFeed:
         if connection == State.CONNECTED:
             self._reader.ask(with_balances=True)
 
+    def repeat(self, *, to_new_core: bool) -> None:
+        """Tell a new core whether our fills are seen; of this queue nothing is ever missed."""
+        if to_new_core and self._connection.is_started:
+            self.status(self._connection.state)
+
     def expects_data(self) -> bool:
         """Return False: an account that does nothing hears nothing, for hours."""
         return False

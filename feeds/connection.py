@@ -95,6 +95,7 @@ class Connection:
         self._transport: WSTransport | None = None
         self._attempt = 0
         self.data_ns = 0
+        self.state = State.DISCONNECTED
         self.failure: BaseException | None = None
 
     @property
@@ -142,9 +143,13 @@ class Connection:
             self.data_ns = local_ns
             self._attempt = 0
 
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._session.status(state)
+
     async def _run(self) -> None:
         while True:
-            self._session.status(State.CONNECTING)
+            self._enter(State.CONNECTING)
             transport = await self._dial()
             if transport is not None:
                 self._transport = transport
@@ -153,11 +158,11 @@ class Connection:
                 self.data_ns = self._context.clock.now_ns()
                 for frame in self._session.opening():
                     self.send(frame)
-                self._session.status(State.CONNECTED)
+                self._enter(State.CONNECTED)
                 await self._watch(transport)
                 self._transport = None
                 self._count("disconnects")
-            self._session.status(State.DISCONNECTED)
+            self._enter(State.DISCONNECTED)
             self._attempt += 1
             await asyncio.sleep(self._pace.backoff_ms(self._attempt, self._luck()) / 1000)
 
@@ -202,7 +207,7 @@ class Connection:
                     self.data_ns = present_ns
                 elif present_ns - self.data_ns >= silence_ns_max:
                     self._count("silences")
-                    self._session.status(State.SILENT)
+                    self._enter(State.SILENT)
                     self.drop("no data")
         finally:
             gone.cancel()

@@ -89,6 +89,21 @@ class GammaFeed:
             self._task.cancel()
             self._task.get_loop().create_task(self._rest.close())
 
+    def repeat(self, *, to_new_core: bool) -> None:  # noqa: ARG002
+        """Announce every market again as it is now, its ticks and its end included."""
+        for pair in self._instruments.pairs():
+            self._announce(pair)
+            for each in pair:
+                self._publish(
+                    status_row(
+                        each.index,
+                        each.status,
+                        source=Source.GAMMA,
+                        local_ns=self._context.clock.now_ns(),
+                        payout=each.payout,
+                    )
+                )
+
     async def _run(self, rest: Rest) -> None:
         settings = self._context.settings
         while True:
@@ -157,12 +172,16 @@ class GammaFeed:
                 f"no room for another market: slug={market.slug}, instruments={self._indices_max}"
             )
         pair = self._instruments.add(market)
-        self._publish(instrument_rows(pair, self._context.clock.now_ns()))
+        self._announce(pair)
         self._set("markets", len(self._instruments) // 2)
         self._context.log.event(
             "market", slug=market.slug, index=pair[0].index, generation=market.generation
         )
         return pair
+
+    def _announce(self, pair: tuple[Instrument, Instrument]) -> None:
+        ticks = self._instruments.tick(pair[0].index), self._instruments.tick(pair[1].index)
+        self._publish(instrument_rows(pair, ticks, self._context.clock.now_ns()))
 
     def _refuse(self, error: FeedError) -> None:
         """Count and log a refused market once, not at every poll."""

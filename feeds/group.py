@@ -14,14 +14,15 @@ from engine.host.duty import Duty
 from engine.host.log import ErrorLog, Log
 from engine.host.runfile import RunFile
 from engine.host.secrets import Account
-from feeds import clob_market, clob_user, gamma
+from feeds import clob_market, clob_user, core_watch, gamma
 from feeds.clob_market import ClobMarketFeed
 from feeds.clob_user import ClobUserFeed
+from feeds.core_watch import CoreWatch, Repeating
 from feeds.gamma import GammaFeed
 from feeds.instruments import Instruments
 from feeds.port import Context, GroupError
 
-COUNTERS = (*clob_market.COUNTERS, *gamma.COUNTERS, *clob_user.COUNTERS)
+COUNTERS = (*clob_market.COUNTERS, *gamma.COUNTERS, *clob_user.COUNTERS, *core_watch.COUNTERS)
 PRIVATE_RING = "private"
 
 
@@ -101,17 +102,24 @@ def build_group(
         ring = BroadcastWriter(runtime.ring(f"md.{group}"), runtime.run_id)
         ends.held.append(ring)
         indices_max = settings["host"]["instruments_max"] - 1
-        duties.append(
-            GammaFeed(context, instruments, ring, runtime.runtime_dir, indices_max=indices_max)
+        gamma_feed = GammaFeed(
+            context, instruments, ring, runtime.runtime_dir, indices_max=indices_max
         )
+        feeds: list[Repeating] = [gamma_feed]
+        duties.append(gamma_feed)
         if "clob_market" in names:
             url = context.venue["market_ws_url"]
-            duties.append(ClobMarketFeed(context, instruments, ring, url))
+            market_feed = ClobMarketFeed(context, instruments, ring, url)
+            feeds.append(market_feed)
+            duties.append(market_feed)
         if "clob_user" in names and secrets is not None:
             queue = QueueWriter(runtime.ring(PRIVATE_RING), runtime.run_id)
             ends.held.append(queue)
             url = context.venue["user_ws_url"]
-            duties.append(ClobUserFeed(context, instruments, queue, secrets, url))
+            user_feed = ClobUserFeed(context, instruments, queue, secrets, url)
+            feeds.append(user_feed)
+            duties.append(user_feed)
+        duties.append(CoreWatch(context, runtime.counters("core"), feeds))
     except BaseException:
         ends.close()
         raise

@@ -99,6 +99,10 @@ class Instruments:
         """Return the instrument of a token id, None if it is not ours."""
         return self._by_index.get(self.table.find(token_id))
 
+    def pairs(self) -> Iterator[tuple[Instrument, Instrument]]:
+        """Return every market's two instruments, in the order of discovery."""
+        return iter(self._of_condition.values())
+
     def of(self, condition_id: bytes) -> tuple[Instrument, Instrument] | None:
         """Return a condition's instruments, None if it is not ours."""
         return self._of_condition.get(condition_id)
@@ -150,8 +154,13 @@ class Instruments:
         os.replace(draft, runtime_dir / INSTRUMENTS_FILE)
 
 
-def instrument_rows(pair: tuple[Instrument, Instrument], local_ns: int) -> np.ndarray:
-    """Return the INSTRUMENT records of a market's two tokens, int64[2, 16]."""
+def instrument_rows(
+    pair: tuple[Instrument, Instrument], ticks: tuple[int, int], local_ns: int
+) -> np.ndarray:
+    """Return the INSTRUMENT records of a market's two tokens, int64[2, 16].
+
+    ticks: micros, the last ones heard.
+    """
     records = new(Kind.INSTRUMENT, 2)
     market = pair[0].market
     for record, each in zip(records, pair, strict=True):
@@ -167,7 +176,7 @@ def instrument_rows(pair: tuple[Instrument, Instrument], local_ns: int) -> np.nd
     records["fee_curve"] = market.fee_curve
     records["fee_rate_ppm"] = market.fee_rate_ppm
     records["fee_exponent"] = market.fee_exponent
-    records["tick"] = market.tick
+    records["tick"] = ticks
     records["min_size_cents"] = market.min_size_cents
     records["open_s"] = market.open_s
     records["close_s"] = market.close_s

@@ -94,7 +94,7 @@ def test_records_of_a_market_point_at_each_other(shared_dir: Path):
     """The INSTRUMENT records of a recorded market carry both ids, the window and the complement."""
     market = parse_market(_recorded(shared_dir, "gamma_market.json"))
     instruments = Instruments()
-    rows = instrument_rows(instruments.add(market), local_ns=5)
+    rows = instrument_rows(instruments.add(market), (market.tick, market.tick), local_ns=5)
     up, down = typed(rows, Kind.INSTRUMENT)
     assert (up["instrument"], up["complement"], up["outcome"]) == (1, 2, 0)
     assert (down["instrument"], down["complement"], down["outcome"]) == (2, 1, 1)

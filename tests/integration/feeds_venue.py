@@ -200,10 +200,14 @@ class FeedProcess:
 
     def poll(self) -> None:
         """Take what is on the rings."""
+        self.poll_market()
+        self.take_private()
+
+    def poll_market(self) -> None:
+        """Take what is on the market ring."""
         out = np.zeros((256, 16), np.int64)
         while count := self.market.poll(out):
             self.heard += list(out[:count].copy())
-        self.take_private()
 
     def take_private(self) -> None:
         """Take what is on the private queue."""

@@ -226,3 +226,25 @@ async def test_a_failing_directory_keeps_the_last_good_one(tmp_path: Path, direc
     assert len(feed.ring.of(Kind.INSTRUMENT)) == 2
     assert len(feed.ring.of(Kind.STATUS)) == 2
     await feed.close()
+
+
+async def test_a_market_is_open_from_its_announcement_if_it_accepts_orders(
+    tmp_path: Path, directory: Directory
+):
+    """The core trades nothing before it hears OPEN: right behind INSTRUMENT, or when it is so."""
+    directory.put(_market(1), _market(2, acceptingOrders=False), _market(3))
+    feed = Running(tmp_path, directory.url, indices_max=100)
+    await feed.until(lambda: len(feed.instruments) == 6)
+    await feed.polled()
+    told = [(int(row[0]) & 0xFFFF, int(row[0]) >> 32) for row in feed.ring.rows]
+    instrument, status = Kind.INSTRUMENT, Kind.STATUS
+    assert told == [
+        *((instrument, 1), (instrument, 2), (status, 1), (status, 2)),
+        *((instrument, 3), (instrument, 4)),
+        *((instrument, 5), (instrument, 6), (status, 5), (status, 6)),
+    ]
+    assert {int(s["status"]) for s in feed.ring.of(Kind.STATUS)} == {MarketStatus.OPEN}
+    directory.put(_market(2))
+    await feed.until(lambda: len(feed.ring.of(Kind.STATUS)) == 6)
+    assert {int(s["instrument"]) for s in feed.ring.of(Kind.STATUS)[4:]} == {3, 4}
+    await feed.close()
