@@ -118,13 +118,17 @@ def table(section: Section, benches: Sequence[Bench]) -> list[str]:
 
 
 def percentiles_us(bench: Bench) -> tuple[float, float | None]:
-    """Return p50 and p99 of one unit of work: the bench's own, else those of its rounds."""
+    """Return p50 and p99 of one unit of work: the bench's own, else those of its rounds.
+
+    A bench whose call does many says so by `units`.
+    """
     info, data = bench["extra_info"], bench["stats"]["data"]
     if "p50_us" in info:
         return info["p50_us"], info.get("p99_us")
     rounds_ns = np.array(data) * 1e9
     is_enough = len(data) >= min_samples(float(P99))
-    p50, p99 = (percentile(rounds_ns.astype(np.int64), p) / 1_000 for p in (P50, P99))
+    unit = 1_000 * info.get("units", 1)
+    p50, p99 = (percentile(rounds_ns.astype(np.int64), p) / unit for p in (P50, P99))
     return p50, p99 if is_enough else None
 
 
@@ -146,14 +150,15 @@ def _label(bench: Bench) -> str:
 
 
 def _also(bench: Bench) -> str:
-    """Return the other numbers a bench has noted."""
+    """Return the other numbers a bench has noted, those of units a second among them."""
     hidden = {"p50_us", "p99_us", "units"}
     extra: Iterator[tuple[str, Any]] = (
         (k, v) for k, v in bench["extra_info"].items() if k not in hidden
     )
-    return ", ".join(
-        f"{k.replace('_', ' ')} {v:,}" for k, v in extra if isinstance(v, (int, float))
-    )
+    notes = [f"{k.replace('_', ' ')} {v:,}" for k, v in extra if isinstance(v, (int, float))]
+    if bench["extra_info"].get("units", 1) > 1:
+        notes.insert(0, f"{1e6 / percentiles_us(bench)[0]:,.0f} a second")
+    return ", ".join(notes)
 
 
 def _over_floor(result: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ from feeds.clob_scan import scan
 from feeds.numbers import micros
 
 LOCAL_NS = 1_800_000_000_000_000_000
-ROUNDS = 60
+ROUNDS = 400
 ITERATIONS = 50
 
 

@@ -26,7 +26,7 @@ from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey
 from signer.order_v2 import Order, body, order_hash
 
-ROUNDS = 200
+ROUNDS = 400
 SNAPSHOTS = 64
 DEPTH = 20
 

@@ -107,4 +107,4 @@ def test_replay(benchmark: BenchmarkFixture, tape: Path) -> None:
 
     verdict = benchmark(once)
     assert verdict.is_clean
-    benchmark.extra_info["records"] = verdict.records
+    benchmark.extra_info["units"] = verdict.records

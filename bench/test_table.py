@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from table import BEGIN, END, README, Section, numbers, percentiles_us, table
 
 
@@ -22,6 +23,11 @@ def test_a_percentile_needs_samples() -> None:
     """p99 appears from 368 rounds on; below, its confidence interval has no upper end."""
     assert percentiles_us(bench("test_a", [1e-6] * 367)) == (1.0, None)
     assert percentiles_us(bench("test_a", [1e-6] * 368)) == (1.0, 1.0)
+
+
+def test_a_call_that_does_many_units_is_divided() -> None:
+    """The table is of single units of work, whatever one call does."""
+    assert percentiles_us(bench("test_a", [1e-3] * 10, units=500))[0] == pytest.approx(2, rel=1e-3)
 
 
 def test_what_a_bench_measured_itself_is_shown() -> None:

@@ -21,6 +21,7 @@ from engine.wire.codes import Flag, Kind
 from engine.wire.records import new, words
 
 BATCH = 4096
+RECORDS = 1 << 16
 HEADER = TapeHeader(run_id=1, start_ns=0, clock_offset_ns=0, params_text='{"instruments_max":64}')
 
 
@@ -43,7 +44,7 @@ def book_rows(count: int) -> np.ndarray:
 def tape(tmp_path: Path) -> Path:
     """A tape of 65,536 book records."""
     writer = TapeWriter(tmp_path / "t.ht", HEADER)
-    writer.append(book_rows(1 << 16), 0)
+    writer.append(book_rows(RECORDS), 0)
     writer.close()
     return tmp_path / "t.ht"
 
@@ -52,6 +53,7 @@ def test_seal(benchmark: BenchmarkFixture) -> None:
     """Numbering and checksumming 4,096 records: a slower seal is a recorder that gets lapped."""
     rows, out = book_rows(BATCH), np.zeros((BATCH, ENTRY_BYTES), np.uint8)
     benchmark(seal, rows, 0, out)
+    benchmark.extra_info["units"] = BATCH
     assert not damaged(out).any()
 
 
@@ -60,6 +62,7 @@ def test_append(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     writer = TapeWriter(tmp_path / "t.ht", HEADER)
     rows = book_rows(BATCH)
     benchmark(lambda: writer.append(rows, writer.next_sequence))
+    benchmark.extra_info["units"] = BATCH
     writer.close()
 
 
@@ -70,7 +73,8 @@ def test_read(benchmark: BenchmarkFixture, tape: Path) -> None:
         with TapeReader(tape) as reader:
             return sum(len(piece.rows) for piece in reader.slices())
 
-    assert benchmark(read) == 1 << 16
+    assert benchmark(read) == RECORDS
+    benchmark.extra_info["units"] = RECORDS
 
 
 def test_ledger(benchmark: BenchmarkFixture, tape: Path) -> None:
@@ -82,6 +86,7 @@ def test_ledger(benchmark: BenchmarkFixture, tape: Path) -> None:
             return sum(len(ledger.apply(piece).touches) for piece in reader.slices())
 
     assert benchmark(understand) > 0
+    benchmark.extra_info["units"] = RECORDS
 
 
 def test_project(benchmark: BenchmarkFixture, tape: Path) -> None:
@@ -96,3 +101,4 @@ def test_project(benchmark: BenchmarkFixture, tape: Path) -> None:
         return rows
 
     assert benchmark(project) > 0
+    benchmark.extra_info["units"] = RECORDS
