@@ -1,4 +1,4 @@
-"""Official clients against `python -m engine.exchange` as a process: its ready line is all they know.
+"""Official clients against `python -m engine.exchange` as a process, knowing only its ready line.
 
 What single calls see is in the tests of each client; here whole stories are told over real time, by
 every wallet of the ready line, and compared with the truth ledger.

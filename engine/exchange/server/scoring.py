@@ -5,15 +5,14 @@ Source: orders.md §5.1, §6.4.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import UTC, date, datetime
 from typing import Any
 
 from aiohttp import web
 
 from engine.exchange.contracts import COLLATERAL
-from engine.exchange.orders import Trade, VenueOrder
-from engine.exchange.rewards import RewardTerms, rebate
+from engine.exchange.orders import VenueOrder
+from engine.exchange.rewards import RewardTerms
 from engine.exchange.server.auth import Gatekeeper
 from engine.exchange.server.http import Refusal, json_response, page_response, parse_json
 from engine.exchange.texts import decimal_text
@@ -63,28 +62,23 @@ class ScoringRoutes:
         return json_response({name: self._scores(name, key.account.owner) for name in names})
 
     async def get_rebates(self, request: web.Request) -> web.Response:
-        """GET /rebates/current?maker_address=&date=: by market, of one UTC day."""
+        """GET /rebates/current?maker_address=&date=: by market, of the UTC day that runs."""
         query = request.query
-        maker = (query.get("maker_address") or query.get("maker", "")).lower()
-        day = _day(query.get("date"))
-        by_market: dict[str, list[Trade]] = defaultdict(list)
-        for trade in self._venue.trades.values():
-            submission = trade.order.submission
-            matched = datetime.fromtimestamp(trade.matched_ms / 1_000, UTC).date()
-            if submission.account.address.lower() == maker and matched == day:
-                by_market[submission.market.condition_id].append(trade)
-        amounts = {condition: rebate(trades) for condition, trades in by_market.items()}
+        maker = query.get("maker_address") or query.get("maker", "")
+        account = self._venue.accounts.find(maker)
+        today = datetime.fromtimestamp(self._venue.schedule.now_ms / 1_000, UTC).date()
+        if account is None or _day(query.get("date")) != today:
+            return json_response([])
         return json_response(
             [
                 {
-                    "date": day.isoformat(),
-                    "condition_id": condition,
+                    "date": today.isoformat(),
+                    "condition_id": market.condition_id,
                     "asset_address": COLLATERAL,
-                    "maker_address": maker,
+                    "maker_address": account.address,
                     "rebated_fees_usdc": decimal_text(amount),
                 }
-                for condition, amount in amounts.items()
-                if amount
+                for market, amount in self._venue.rebates.earned(account).items()
             ]
         )
 
