@@ -71,6 +71,20 @@ def fence_release(typing_context: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
+def fence_full(typing_context: Any) -> Any:  # noqa: ARG001
+    """Keep every access before this ahead of every access after it, StoreLoad included.
+
+    The one that costs something on x86 (`mfence`).
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
 def pause(typing_context: Any) -> Any:  # noqa: ARG001
     """Tell the core that this is a spinning loop; nothing on machines other than x86."""
 

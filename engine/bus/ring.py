@@ -23,6 +23,7 @@ from engine.bus.ring_header import (
     WRITER_CLAIM,
     WRITER_PID_WORD,
     Discipline,
+    Memory,
     RingError,
     RingInfo,
     attach_ring,
@@ -32,6 +33,7 @@ from engine.bus.ring_header import (
 )
 from engine.bus.ring_kernels import (
     CAPACITY,
+    DONE_WAKE,
     LOCAL_WORDS,
     LOST,
     POSITION,
@@ -42,11 +44,13 @@ from engine.bus.ring_kernels import (
     publish_broadcast,
 )
 from engine.bus.shm import Mapping
+from engine.bus.wait import wake
 
 __all__ = [
     "BroadcastReader",
     "BroadcastWriter",
     "Discipline",
+    "Memory",
     "QueueReader",
     "QueueWriter",
     "RingError",
@@ -70,7 +74,10 @@ class BroadcastWriter:
 
     def publish(self, rows: np.ndarray) -> None:
         """Hot path. Publish all rows, int64[n, 16], in order."""
-        if publish_broadcast(self._ring, rows, self._local) < 0:
+        result = publish_broadcast(self._ring, rows, self._local)
+        if result == DONE_WAKE:
+            wake(self._ring)
+        elif result < 0:
             raise _bad_rows(self.name, rows)
 
     def close(self) -> None:
@@ -102,6 +109,16 @@ class BroadcastReader:
         if count < 0:
             raise _bad_rows(self.name, out)
         return int(count)
+
+    @property
+    def path(self) -> Path:
+        """The ring's file."""
+        return self._mapping.path
+
+    @property
+    def position(self) -> int:
+        """The number of the record this reader reads next, from 0."""
+        return int(self._local[POSITION])
 
     @property
     def lost(self) -> int:
@@ -138,9 +155,16 @@ class QueueWriter:
         Errors: `RingError` when the rows would not fit into an empty ring.
         """
         result = offer_queue(self._ring, rows, self._local)
-        if result < 0:
+        if result == DONE_WAKE:
+            wake(self._ring)
+        elif result < 0:
             raise _bad_rows(self.name, rows)
         return bool(result)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nobody cut the file: an offer into one that was cut would be a SIGBUS."""
+        return self._mapping.is_whole
 
     def close(self) -> None:
         """Detach; the ring stays. A second call does nothing."""
@@ -167,6 +191,16 @@ class QueueReader:
             raise _bad_rows(self.name, out)
         return int(count)
 
+    @property
+    def path(self) -> Path:
+        """The ring's file."""
+        return self._mapping.path
+
+    @property
+    def position(self) -> int:
+        """The number of the record this reader takes next, from 0."""
+        return int(self._local[POSITION])
+
     def close(self) -> None:
         """Detach; the ring stays. A second call does nothing."""
         self._ring = _leave(self._mapping, READER_PID_WORD)
@@ -187,7 +221,8 @@ def _attach_side(path: Path, discipline: Discipline, run_id: int, pid_word: int)
 
 
 def _leave(mapping: Mapping, pid_word: int) -> np.ndarray:
-    if mapping.words.size:
+    # Leaving a ring that was cut must not be the end of a process that outlived the cut.
+    if mapping.words.size and mapping.is_whole:
         mapping.words[pid_word] = 0
     mapping.close()
     return mapping.words

@@ -12,12 +12,15 @@ lines: the prefetcher fetches lines in pairs), so no core takes a line from anot
  32     4    record_bytes  128
  40      5   run_id        of the run that made it
  48     6    layout_hash   engine.wire.layout
+ 56     7    memory        how everyone maps it: bit 0 locked, bit 1 made of huge pages
  128    16   head          records published since the ring was made   (written by the producer)
  256    32   tail          records taken since the ring was made       (queue: by the consumer)
  384    48   writer_pid    0 = closed in good order                    (written at attach, close)
  392    49   writer_count  how often a writer attached
  512    64   reader_pid    0 = closed in good order                    (queue; at attach, close)
  520    65   reader_count  how often a reader attached
+ 528    66   waiting       1 = a reader may be asleep on head           (set by it, taken back by
+                                                                        the producer who wakes it)
  640    80   slots         capacity x 128 bytes; record number i is in slot i % capacity
  ...         stamps        capacity x 8 bytes, broadcast only: i + 1 while record i is whole in its
                            slot, 0 while it is being written
@@ -28,7 +31,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from engine.bus import shm
@@ -41,11 +44,12 @@ VERSION = 1
 CAPACITY_MAX = 1 << 24
 
 MAGIC_WORD, VERSION_WORD, DISCIPLINE_WORD, CAPACITY_WORD = 0, 1, 2, 3
-RECORD_BYTES_WORD, RUN_ID_WORD, LAYOUT_HASH_WORD = 4, 5, 6
+RECORD_BYTES_WORD, RUN_ID_WORD, LAYOUT_HASH_WORD, MEMORY_WORD = 4, 5, 6, 7
 HEAD_WORD = 16
 TAIL_WORD = 32
 WRITER_PID_WORD = 48
 READER_PID_WORD = 64
+WAITING_WORD = 66
 SLOTS_WORD = 80
 
 # Which byte of the file stands for a role in `Mapping.claim`.
@@ -61,6 +65,14 @@ class Discipline(IntEnum):
 
     BROADCAST = 1  # many readers; the writer never waits, a slow reader loses and knows it
     QUEUE = 2  # one reader; nothing is lost, the writer is told "full"
+
+
+class Memory(IntFlag):
+    """What to ask of the kernel for a ring; chosen by who makes it, obeyed by all who attach."""
+
+    PLAIN = 0
+    LOCKED = 1  # never swapped out, or the attaching process is refused
+    HUGE_PAGES = 2  # where the machine allows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,13 @@ def ring_words(discipline: Discipline, capacity: int) -> int:
     return SLOTS_WORD + capacity * RECORD_WORDS + stamps
 
 
-def create_ring(path: Path, discipline: Discipline, capacity: int, run_id: int) -> None:
+def create_ring(
+    path: Path,
+    discipline: Discipline,
+    capacity: int,
+    run_id: int,
+    memory: Memory = Memory.PLAIN,
+) -> None:
     """Make an empty ring of `capacity` records for the run `run_id`.
 
     Errors: `RingError` for a capacity that is no power of two in 2..2**24; `BusError` when the
@@ -98,7 +116,8 @@ def create_ring(path: Path, discipline: Discipline, capacity: int, run_id: int) 
             f"ring capacity must be a power of two from 2 to {CAPACITY_MAX}: "
             f"ring={path.stem}, capacity={capacity}"
         )
-    mapping = shm.create(path, ring_words(discipline, capacity))
+    huge_pages = Memory.HUGE_PAGES in memory
+    mapping = shm.create(path, ring_words(discipline, capacity), huge_pages=huge_pages)
     words = mapping.words
     words[VERSION_WORD] = VERSION
     words[DISCIPLINE_WORD] = discipline
@@ -106,6 +125,7 @@ def create_ring(path: Path, discipline: Discipline, capacity: int, run_id: int) 
     words[RECORD_BYTES_WORD] = RECORD_BYTES
     words[RUN_ID_WORD] = run_id
     words[LAYOUT_HASH_WORD] = layout_hash()
+    words[MEMORY_WORD] = memory
     # Last, so that a file without it is known to be half made.
     words[MAGIC_WORD] = MAGIC
     mapping.close()
@@ -114,7 +134,8 @@ def create_ring(path: Path, discipline: Discipline, capacity: int, run_id: int) 
 def attach_ring(path: Path, discipline: Discipline, run_id: int, *, writable: bool) -> Mapping:
     """Return the mapping of a ring that is what the caller takes it for.
 
-    Errors: `RingError` naming what differs; `BusError` when there is no such file to map.
+    Errors: `RingError` naming what differs; `BusError` when there is no such file to map, or its
+    memory cannot be locked as the ring demands.
     """
     mapping = shm.attach(path, writable=writable)
     try:
@@ -129,6 +150,9 @@ def attach_ring(path: Path, discipline: Discipline, run_id: int, *, writable: bo
             raise RingError(
                 f"ring belongs to another run: ring={path.stem}, wanted={run_id}, was={was}"
             )
+        mapping.populate()
+        if mapping.words[MEMORY_WORD] & Memory.LOCKED:
+            mapping.lock()
     except BaseException:
         mapping.close()
         raise

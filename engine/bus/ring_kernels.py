@@ -10,14 +10,22 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from engine.bus.atomics import fence_acquire, fence_release, load_acquire, store_release
-from engine.bus.ring_header import HEAD_WORD, SLOTS_WORD, TAIL_WORD
+from engine.bus.atomics import (
+    fence_acquire,
+    fence_full,
+    fence_release,
+    load_acquire,
+    store_release,
+)
+from engine.bus.ring_header import HEAD_WORD, SLOTS_WORD, TAIL_WORD, WAITING_WORD
 from engine.wire.records import RECORD_WORDS
 
 POSITION, SEEN, CAPACITY, LOST = 0, 1, 2, 3
 LOCAL_WORDS = 4
 
+# What a writer's move answers. DONE_WAKE: done, and a reader sleeps (`engine.bus.wait`).
 BAD_ROWS = -1  # rows of another width than a record, or more of them than the ring holds
+FULL, DONE, DONE_WAKE = 0, 1, 2
 
 _WORDS = types.Array(types.int64, 1, "C")
 _WORDS_READ = types.Array(types.int64, 1, "C", readonly=True)
@@ -27,7 +35,7 @@ _ROWS_READ = types.Array(types.int64, 2, "C", readonly=True)
 
 @njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
 def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
-    """Hot path. Publish every row and return how many; never waits.
+    """Hot path. Publish every row and return DONE or DONE_WAKE; never waits.
 
     Head moves at most half a ring at a time, so the younger half of what lies behind it is never
     being overwritten: there a lapped reader finds firm ground.
@@ -54,7 +62,9 @@ def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> 
             unpublished = 0
     store_release(ring, HEAD_WORD, position)
     local[POSITION] = position
-    return rows.shape[0]
+    # StoreLoad: without it a reader that goes to sleep at this moment would be missed.
+    fence_full()
+    return DONE_WAKE if load_acquire(ring, WAITING_WORD) else DONE
 
 
 @njit(types.int64(_WORDS_READ, _ROWS, _WORDS), cache=True)
@@ -97,7 +107,7 @@ def poll_broadcast(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
 
 @njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
 def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
-    """Hot path. Put all rows in and return 1, or none and return 0 when they do not fit now."""
+    """Hot path. Put all rows in and return DONE or DONE_WAKE, or none and FULL."""
     count, capacity = rows.shape[0], local[CAPACITY]
     if rows.shape[1] != RECORD_WORDS or count > capacity:
         return BAD_ROWS
@@ -106,7 +116,7 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
         # Only now touch the consumer's line; the acquire also lets us reuse the slots it has left.
         local[SEEN] = load_acquire(ring, TAIL_WORD)
         if count > capacity - (position - local[SEEN]):
-            return 0
+            return FULL
     for i in range(count):
         slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
         for word in range(RECORD_WORDS):
@@ -116,7 +126,8 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
     # has published nothing of the batch.
     store_release(ring, HEAD_WORD, position)
     local[POSITION] = position
-    return 1
+    fence_full()  # StoreLoad: as in `publish_broadcast`
+    return DONE_WAKE if load_acquire(ring, WAITING_WORD) else DONE
 
 
 @njit(types.int64(_WORDS, _ROWS, _WORDS), cache=True)

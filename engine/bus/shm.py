@@ -7,10 +7,13 @@ instead of a SIGBUS at the first write.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import fcntl
 import mmap
 import os
+import resource
 import stat
 import struct
 from pathlib import Path
@@ -18,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 WORD_BYTES = 8
+_MADV_POPULATE_READ, _MADV_POPULATE_WRITE = 22, 23  # Linux 5.14; not named in Python 3.11
 
 
 class BusError(Exception):
@@ -27,7 +31,7 @@ class BusError(Exception):
 class Mapping:
     """One mapped file. `words`: the whole of it as int64, shape (bytes / 8,)."""
 
-    __slots__ = ("_descriptor", "buffer", "path", "words")
+    __slots__ = ("_descriptor", "_is_writable", "buffer", "path", "words")
 
     def __init__(self, path: Path, descriptor: int, *, writable: bool) -> None:
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
@@ -35,6 +39,32 @@ class Mapping:
         self.buffer = mmap.mmap(descriptor, 0, access=access)
         self.words: np.ndarray = np.frombuffer(self.buffer, np.int64)
         self._descriptor = descriptor
+        self._is_writable = writable
+
+    def populate(self) -> None:
+        """Map every page now: its first use, in the hot path, is then no fault. A kernel that
+        cannot is not an error."""
+        advice = _MADV_POPULATE_WRITE if self._is_writable else _MADV_POPULATE_READ
+        with contextlib.suppress(OSError):
+            self.buffer.madvise(advice)
+
+    def lock(self) -> None:
+        """Keep the memory from being swapped out for as long as it is mapped.
+
+        Errors: `BusError` when the kernel refuses; the limit is RLIMIT_MEMLOCK.
+        """
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mlock(ctypes.c_void_p(self.words.ctypes.data), ctypes.c_size_t(self.words.nbytes)):
+            raise BusError(
+                f"memory cannot be locked: file={self.path}, bytes={self.words.nbytes}, "
+                f"bytes_max={resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]}, "
+                f"error={os.strerror(ctypes.get_errno())}"
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file is still as long as what is mapped: touching more is a SIGBUS."""
+        return os.fstat(self._descriptor).st_size >= len(self.buffer)
 
     def claim(self, byte: int, role: str) -> None:
         """Become the only holder of a role until `close` or death; refuse a second one.
@@ -64,9 +94,10 @@ class Mapping:
         self.words = np.empty(0, np.uint8)
 
 
-def create(path: Path, words: int) -> Mapping:
+def create(path: Path, words: int, *, huge_pages: bool = False) -> Mapping:
     """Return a new zeroed file of `words` int64 words, mode 0600, mapped for writing.
 
+    huge_pages: ask for them; to be had where the file system's policy for them is "advise".
     Errors: `BusError` when the path exists or the memory cannot be had.
     """
     try:
@@ -76,6 +107,12 @@ def create(path: Path, words: int) -> Mapping:
     except OSError as error:
         raise BusError(f"cannot create shared memory: file={path}, error={error}") from None
     try:
+        if huge_pages:
+            # The advice is the mapping's, so it must bring the pages forth; the rest comes below.
+            os.ftruncate(descriptor, words * WORD_BYTES)
+            with mmap.mmap(descriptor, 0) as draft, contextlib.suppress(OSError):
+                draft.madvise(mmap.MADV_HUGEPAGE)
+                draft.madvise(_MADV_POPULATE_WRITE)
         os.posix_fallocate(descriptor, 0, words * WORD_BYTES)
         return Mapping(path, descriptor, writable=True)
     except OSError as error:

@@ -157,7 +157,7 @@ class Fleet:
 
     def tell_core(self, reason: Reason, *, is_engaged: bool) -> bool:
         """Put a HALT record into the control ring; return whether it went in."""
-        if self._control is None:
+        if self._control is None or not self._control.is_whole:
             return False
         record = new(Kind.HALT)
         record["source"] = Source.SUPERVISOR

@@ -122,6 +122,17 @@ def read_rings(runtime_dir: Path) -> tuple[RingInfo, ...]:
     return tuple(found)
 
 
+def damaged_rings(runtime_dir: Path) -> list[str]:
+    """Return what is wrong with each ring that is none any more: cut, or overwritten."""
+    found = []
+    for path in sorted(runtime_dir.glob("*.ring")):
+        try:
+            inspect_ring(path)
+        except BusError as error:
+            found.append(str(error))
+    return found
+
+
 def _state_name(pid: int, state: int) -> str:
     if state != State.STOPPED and pid and not proc.is_alive(pid):
         return "DEAD"

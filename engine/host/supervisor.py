@@ -18,6 +18,7 @@ then `stop()`; leaving the `with` block ends everything too, whatever happened b
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +38,7 @@ from engine.host.plan import Part, Role
 from engine.host.processes import Child
 from engine.host.secrets import Account
 from engine.host.shutdown import QUIET_S, shut_down
-from engine.host.status import read_status
+from engine.host.status import damaged_rings, read_status
 from engine.wire.codes import Reason
 
 CancelAll = Callable[[Account, str], bool]  # account without key, REST URL -> whether it is done
@@ -253,6 +254,8 @@ class Supervisor:
     def _on_death(self, child: Child) -> None:
         self._unready.discard(child.name)
         detail = f"exit_code={child.exit_code}, log={child.output}{child.last_words()}"
+        if child.exit_code == -signal.SIGBUS:  # it touched shared memory that is not there
+            detail = "; ".join([detail, *damaged_rings(self.fleet.runtime_dir)])
         self._note(child.name, "died", detail)
         what = f"process {child.name} died: exit_code={child.exit_code}"
         match child.part.role:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from conformance import build
 
 ROOT = Path(__file__).resolve().parents[2]
 PEER = Path(__file__).with_name("peer.py")
@@ -27,12 +29,14 @@ def runtime_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    """Start `peer.py` with these arguments; whatever still lives at the end is killed."""
+    """Start `peer.py`, or a compiled peer, with these arguments; who still lives at the end is
+    killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
+    def start(*arguments: object, program: Path | None = None) -> subprocess.Popen[str]:
+        command = [sys.executable, str(PEER)] if program is None else [str(program)]
         process = subprocess.Popen(
-            [sys.executable, str(PEER), *map(str, arguments)],
+            [*command, *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             text=True,
@@ -44,3 +48,14 @@ def peer() -> Iterator[Peer]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Return a program of a language, compiled once; skips where there is no compiler."""
+
+    @cache
+    def program(language: str, name: str) -> Path:
+        return build(language, name, tmp_path_factory.mktemp(language))
+
+    return program

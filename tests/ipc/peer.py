@@ -1,8 +1,9 @@
 """The other process of the ring tests: `python peer.py ROLE RING RUN_ID [COUNT]`.
 
 Roles: `offer` and `publish` write COUNT checkable records (0 = until killed) and go on where the
-ring stands; `attach-writer` and `attach-reader` attach to a queue and leave in order. A refusal is
-printed and exits 3.
+ring stands; `follow` reads a broadcast ring until killed; `echo` sends COUNT records of a queue
+back through `back.ring`, asleep whenever there is none; `attach-writer` and `attach-reader` attach
+to a queue and leave in order. A refusal is printed and exits 3.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.bus.ring import (
+    BroadcastReader,
     BroadcastWriter,
     QueueReader,
     QueueWriter,
@@ -21,9 +23,11 @@ from engine.bus.ring import (
     inspect_ring,
 )
 from engine.bus.shm import BusError
+from engine.bus.wait import Sleeper
 from engine.wire.records import RECORD_WORDS
 
 REFUSED = 3
+SLEEP_US_MAX = 3_600_000_000  # who is missed hangs, and the test sees it
 BATCH_MAX = 61  # prime, so that batches and ring wrap out of step
 
 
@@ -63,6 +67,34 @@ def publish(path: Path, run_id: int, count: int) -> None:
     writer.close()
 
 
+def echo(path: Path, run_id: int, count: int) -> None:
+    """Send back `count` records, one at a time."""
+    reader, writer = QueueReader(path, run_id), QueueWriter(path.with_name("back.ring"), run_id)
+    sleeper = Sleeper([reader])
+    row = np.empty((1, RECORD_WORDS), np.int64)
+    while count:
+        if reader.poll(row):
+            writer.offer(row)
+            count -= 1
+        else:
+            sleeper.sleep(SLEEP_US_MAX)
+    sleeper.close()
+    writer.close()
+    reader.close()
+
+
+def follow(path: Path, run_id: int) -> None:
+    """Read whatever comes, saying so at the first record."""
+    reader = BroadcastReader(path, run_id, from_start=True)
+    out = np.empty((64, RECORD_WORDS), np.int64)
+    while not reader.poll(out):
+        os.sched_yield()
+    print("reading", flush=True)
+    while True:
+        reader.poll(out)
+        os.sched_yield()
+
+
 def main(role: str, path: Path, run_id: int, count: int = 0) -> int:
     """Play one role; return the exit code."""
     try:
@@ -70,6 +102,10 @@ def main(role: str, path: Path, run_id: int, count: int = 0) -> int:
             offer(path, run_id, count)
         elif role == "publish":
             publish(path, run_id, count)
+        elif role == "follow":
+            follow(path, run_id)
+        elif role == "echo":
+            echo(path, run_id, count)
         elif role == "attach-writer":
             QueueWriter(path, run_id).close()
         elif role == "attach-reader":

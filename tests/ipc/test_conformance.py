@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance import KINDS, LANGUAGES, build, records
+from conformance import KINDS, LANGUAGES, records
 from signals import stop
 
 from engine.bus.ring import (
@@ -30,39 +31,13 @@ REFUSED = 3
 DEADLINE_S = 60.0
 COUNT = 20_000
 
-
-class Peer:
-    """Processes of one compiled peer; whatever still lives at the end is killed."""
-
-    def __init__(self, program: Path) -> None:
-        self.program = program
-        self.started: list[subprocess.Popen[str]] = []
-
-    def start(self, role: str, path: Path, run_id: int, count: int) -> subprocess.Popen[str]:
-        """Start it in one of the roles told in peer.c."""
-        process = subprocess.Popen(
-            [str(self.program), role, str(path), str(run_id), str(count)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(process)
-        return process
+Peer = Callable[..., subprocess.Popen[str]]
 
 
-@pytest.fixture(scope="module", params=LANGUAGES)
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The peer, compiled once a language."""
-    return build(request.param, "peer", tmp_path_factory.mktemp(request.param))
-
-
-@pytest.fixture
-def foreign(program: Path) -> Iterator[Peer]:
-    """The peer, ready to start."""
-    peer = Peer(program)
-    yield peer
-    for process in peer.started:
-        process.kill()
-        process.communicate()
+@pytest.fixture(params=LANGUAGES)
+def foreign(request: pytest.FixtureRequest, compiled, peer: Peer) -> Peer:
+    """Start the peer of a language in one of the roles told in peer.c."""
+    return partial(peer, program=compiled(request.param, "peer"))
 
 
 def check(reader: QueueReader | BroadcastReader, count: int) -> int:
@@ -102,7 +77,7 @@ def test_we_read_the_queue_they_write(runtime_dir: Path, foreign: Peer):
     path = runtime_dir / "exec.ring"
     create_ring(path, Discipline.QUEUE, 64, RUN_ID)
     reader = QueueReader(path, RUN_ID)
-    writer = foreign.start("offer", path, RUN_ID, COUNT)
+    writer = foreign("offer", path, RUN_ID, COUNT)
     assert check(reader, COUNT) == 0
     finish(writer)
     assert inspect_ring(path).writer_pid == 0
@@ -114,7 +89,7 @@ def test_they_read_the_queue_we_write(runtime_dir: Path, foreign: Peer):
     path = runtime_dir / "orders.ring"
     create_ring(path, Discipline.QUEUE, 64, RUN_ID)
     writer = QueueWriter(path, RUN_ID)
-    reader = foreign.start("take", path, RUN_ID, COUNT)
+    reader = foreign("take", path, RUN_ID, COUNT)
     rows = records(0, COUNT)
     deadline = time.monotonic() + DEADLINE_S
     for first in range(0, COUNT, 7):
@@ -133,7 +108,7 @@ def test_we_follow_the_broadcast_they_write(runtime_dir: Path, foreign: Peer, ca
     path = runtime_dir / "md.market.ring"
     create_ring(path, Discipline.BROADCAST, capacity, RUN_ID)
     reader = BroadcastReader(path, RUN_ID)
-    writer = foreign.start("publish", path, RUN_ID, COUNT)
+    writer = foreign("publish", path, RUN_ID, COUNT)
     lost = check(reader, COUNT)
     finish(writer)
     assert lost == 0 if capacity > COUNT else lost <= COUNT
@@ -146,7 +121,7 @@ def test_they_follow_the_broadcast_we_write(runtime_dir: Path, foreign: Peer, ca
     path = runtime_dir / "tape.ring"
     create_ring(path, Discipline.BROADCAST, capacity, RUN_ID)
     writer = BroadcastWriter(path, RUN_ID)
-    reader = foreign.start("follow", path, RUN_ID, COUNT)
+    reader = foreign("follow", path, RUN_ID, COUNT)
     assert reader.stdout is not None
     assert reader.stdout.readline() == "attached\n"
     rows = records(0, COUNT)
@@ -162,7 +137,7 @@ def test_a_reader_lapped_while_it_slept_knows_it(runtime_dir: Path, foreign: Pee
     path = runtime_dir / "tape.ring"
     create_ring(path, Discipline.BROADCAST, 16, RUN_ID)
     writer = BroadcastWriter(path, RUN_ID)
-    reader = foreign.start("follow", path, RUN_ID, 100)
+    reader = foreign("follow", path, RUN_ID, 100)
     assert reader.stdout is not None
     assert reader.stdout.readline() == "attached\n"
     stop(reader.pid)
@@ -179,13 +154,13 @@ def test_they_go_on_where_a_queue_stands(runtime_dir: Path, foreign: Peer):
     writer = QueueWriter(path, RUN_ID)
     assert writer.offer(records(0, 41))
     writer.close()
-    finish(foreign.start("offer", path, RUN_ID, 50))
+    finish(foreign("offer", path, RUN_ID, 50))
     ours = QueueReader(path, RUN_ID)
     out = np.empty((30, RECORD_WORDS), np.int64)
     assert ours.poll(out) == 30
     assert (out == records(0, 30)).all()
     ours.close()
-    assert finish(foreign.start("take", path, RUN_ID, 50)) == "0"
+    assert finish(foreign("take", path, RUN_ID, 50)) == "0"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +185,7 @@ def test_they_refuse_what_we_refuse(
     header.flush()
     if why == "truncated":
         os.truncate(path, 4096)
-    refused = foreign.start(role, path, run_id, 1)
+    refused = foreign(role, path, run_id, 1)
     output, _ = refused.communicate(timeout=DEADLINE_S)
     assert refused.returncode == REFUSED
     assert why in output

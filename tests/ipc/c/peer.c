@@ -2,7 +2,7 @@
  *
  *   offer, publish   write COUNT records, every kind in turn, each field filled by its name
  *   take, follow     read until record COUNT - 1, checking each field by its name; print the losses
- *   break            invalidate the next slot of a broadcast ring, write half of it, say so, hang
+ *   break-offer, break-publish   write half of the next record's slot, say so, and hang there
  *
  * Record n is of the kind number n (mod kinds) of fields.h; its trace is n, and the field number f
  * holds the low bytes of mix(n, f). A refusal or a wrong field is printed and exits 3.
@@ -88,8 +88,8 @@ static int read_records(ring *r, int64_t count, bool is_queue) {
     return 0;
 }
 
-static _Noreturn void break_slot(ring *r) {
-    ring_begin_slot(r);
+static _Noreturn void break_slot(ring *r, bool is_queue) {
+    if (!is_queue) ring_begin_slot(r);
     memset(ring_slot(r, r->position), 0xEE, HALFTICK_RECORD_BYTES / 2);
     puts("inside");
     fflush(stdout);
@@ -99,14 +99,14 @@ static _Noreturn void break_slot(ring *r) {
 int main(int argc, char **argv) {
     if (argc != 5) return refuse("usage: peer ROLE RING RUN_ID COUNT");
     const char *role = argv[1];
-    bool is_queue = !strcmp(role, "offer") || !strcmp(role, "take");
+    bool is_queue = !strcmp(role, "offer") || !strcmp(role, "take") || !strcmp(role, "break-offer");
     bool is_reader = !strcmp(role, "take") || !strcmp(role, "follow");
     int64_t count = strtoll(argv[4], NULL, 10);
     ring r;
     const char *error = ring_attach(&r, argv[2], is_queue ? QUEUE : BROADCAST,
                                     is_reader ? READER : WRITER, strtoll(argv[3], NULL, 10));
     if (error) return refuse(error);
-    if (!strcmp(role, "break")) break_slot(&r);
+    if (!strncmp(role, "break", 5)) break_slot(&r, is_queue);
     if (is_reader) {
         puts("attached");
         fflush(stdout);
