@@ -64,13 +64,16 @@ def write_still_life(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def exchange(folder: Path) -> AsyncIterator[dict[str, Any]]:
-    """Run the exchange in real time; give its ready line."""
-    write_still_life(folder)
+async def exchange(folder: Path, *options: str) -> AsyncIterator[dict[str, Any]]:
+    """Run the exchange in real time, playing a still life unless told otherwise; give its ready
+    line."""
+    if not options:
+        write_still_life(folder)
+        options = ("--recording", str(folder), "--speed", "1")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "engine.exchange", "--ready-json", "--seed", "clients"),
-        *("--recording", str(folder), "--speed", "1", "--truth", str(folder / "truth.jsonl")),
-        *("--mined-ms", "200", "--confirmed-ms", "400"),
+        *("--truth", str(folder / "truth.jsonl"), "--mined-ms", "200", "--confirmed-ms", "400"),
+        *options,
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -128,32 +131,85 @@ async def test_py_clob_client_v2_trades_with_every_account(tmp_path: Path):
     }
 
 
+async def connect_unified(client: Remote, ready: dict[str, Any], account: dict[str, Any]) -> None:
+    """Make the unified client's client for an account, its hosts those of the ready line."""
+    config = made(
+        "dataclasses:replace",
+        thing("polymarket.environments:PRODUCTION._config"),
+        clob_url=ready["rest"],
+        clob_market_ws_url=ready["market_ws"],
+        clob_user_ws_url=ready["user_ws"],
+        realtime_ws_url=ready["prices_ws"],
+        gamma_url=ready["gamma"],
+        data_url=ready["data_api"],
+        relayer_url=ready["relayer"],
+        rpc_url=ready["rpc"],
+    )
+    name = "polymarket.environments:_create_environment"
+    await client.call(name, name="local", config=config, keep="local")
+    await client.call(
+        "polymarket:AsyncSecureClient.create",
+        private_key=account["private_key"],
+        wallet=account["funder"],
+        environment=kept("local"),
+        keep="client",
+    )
+
+
+async def test_both_clients_trade_with_each_other(tmp_path: Path):
+    """In closed mode one client's quote is the other's liquidity: two legs of one trade."""
+    first, second = client_python("py-clob-client-v2"), client_python("polymarket-client")
+    types = "py_clob_client_v2.clob_types:"
+    closed = ("--mode", "closed", "--taker-delay-ms", "0")
+    async with exchange(tmp_path, *closed) as ready, remote(first) as old, remote(second) as new:
+        eoa, deposit = ready["accounts"][0], ready["accounts"][3]
+        up, down = ready["markets"][0]["tokens"]
+        api = eoa["api"]
+        await old.call(
+            "py_clob_client_v2.client:ClobClient",
+            ready["rest"],
+            137,
+            key=eoa["private_key"],
+            creds=made(types + "ApiCreds", api["key"], api["secret"], api["passphrase"]),
+            keep="client",
+        )
+        await connect_unified(new, ready, deposit)
+        quote = made(types + "OrderArgsV2", up, 0.40, 20, "BUY")
+        resting = await old.call("@client.create_and_post_order", quote, post_only=True)
+        assert resting["status"] == "live"
+        bought = await new.call(
+            "@client.place_limit_order", asset_id=down, price="0.60", size=20, side="BUY"
+        )
+        assert (bought["status"], bought["taking_amount"]) == ("matched", "20")
+        order = await old.call("@client.get_order", resting["orderID"])
+        assert (order["status"], order["associate_trades"]) == ("MATCHED", bought["trade_ids"])
+    told = {row["maker"]: row for row in fills(tmp_path)}
+    maker, taker = told[eoa["funder"]], told[deposit["funder"]]
+    assert (maker["token_id"], taker["token_id"]) == (up, down)
+    assert maker["notional"] + taker["notional"] == maker["size"] == 20_000_000
+    assert (maker["fee"], taker["fee"]) == (0, 336_000)
+
+
+async def test_simulated_prices_reach_the_client(tmp_path: Path):
+    """In agents mode the oracle's minute mean arrives on the price socket, as windows pass."""
+    python = client_python("polymarket-client")
+    agents = ("--mode", "agents", "--speed", "10")
+    async with exchange(tmp_path, *agents) as ready, remote(python) as client:
+        await connect_unified(client, ready, ready["accounts"][3])
+        spec = made("polymarket.streams:CryptoTwapPriceSpec", symbols=["btcusd"])
+        await client.call("@client.subscribe", spec, keep="prices")
+        snapshot = await client.call("@prices.__anext__")
+        assert snapshot["payload"]["source"] == "chainlink"
+        updates = [await client.call("@prices.__anext__") for _ in range(3)]
+        assert [update["type"] for update in updates] == ["update"] * 3
+        assert all(float(update["payload"]["value"]) > 0 for update in updates)
+
+
 async def test_polymarket_client_trades_and_listens(tmp_path: Path):
     """Over HTTP and both streams, the fill that the client hears of is the ledger's."""
     python = client_python("polymarket-client")
     async with exchange(tmp_path) as ready, remote(python) as client:
-        account = ready["accounts"][3]
-        config = made(
-            "dataclasses:replace",
-            thing("polymarket.environments:PRODUCTION._config"),
-            clob_url=ready["rest"],
-            clob_market_ws_url=ready["market_ws"],
-            clob_user_ws_url=ready["user_ws"],
-            realtime_ws_url=ready["prices_ws"],
-            gamma_url=ready["gamma"],
-            data_url=ready["data_api"],
-            relayer_url=ready["relayer"],
-            rpc_url=ready["rpc"],
-        )
-        name = "polymarket.environments:_create_environment"
-        await client.call(name, name="local", config=config, keep="local")
-        await client.call(
-            "polymarket:AsyncSecureClient.create",
-            private_key=account["private_key"],
-            wallet=account["funder"],
-            environment=kept("local"),
-            keep="client",
-        )
+        await connect_unified(client, ready, ready["accounts"][3])
         token = ready["markets"][1]["tokens"][1]
         specs = [
             made("polymarket.streams:MarketSpec", asset_ids=[token]),
