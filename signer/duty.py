@@ -8,7 +8,6 @@ keeps its reservation in the core meanwhile. Nothing is signed twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
@@ -28,14 +27,14 @@ from signer.batches import Batch
 from signer.commands import NewOrder, kind_of, read_cancel, read_new_order
 from signer.core_watch import CoreWatch
 from signer.heartbeat import Heartbeat
-from signer.http import Answer, Endpoint
+from signer.http import Endpoint
 from signer.instruments import Instrument, Instruments
 from signer.ladder import Ladder
 from signer.log_format import EntryKind
 from signer.order_log import OrderLog
 from signer.orders import Orders, OrderState, SentOrder
 from signer.outcomes import Outcomes
-from signer.policy import Policy, stake_of
+from signer.policy import Policy
 from signer.rails.clob import ClobRail, Observers
 from signer.ratelimit import RateLimits
 from signer.recovery import recover
@@ -205,11 +204,11 @@ class SignerDuty:
         if reason != Reason.OK or instrument is None:
             self._refuse(order, reason)
             return
-        reason, amounts = self._policy.check(
+        reason, amounts, stake = self._policy.check(
             order, instrument.tick, instrument.size_min, self._polled_ns
         )
         if reason == Reason.OK and not self._limits.take_order(began_ns):
-            self._policy.spending.release(stake_of(order), began_ns)
+            self._policy.spending.release(stake, began_ns)
             reason = Reason.VENUE_RATE
         if reason != Reason.OK:
             self._refuse(order, reason)
@@ -230,7 +229,7 @@ class SignerDuty:
             is_at_once=order.tif in (Tif.FOK, Tif.FAK),
             body=signed.body,
             size=order.size,
-            stake=stake_of(order),
+            stake=stake,
             signed_ns=signed_ns,
         )
         if not self._outcomes.record(EntryKind.SIGNED, sent, body=signed.body):
@@ -334,16 +333,7 @@ class SignerDuty:
         self._counters.add(tally.CLOCK_WARNINGS, 0 < warn_ns < abs(skew_ns))
 
     def _make_rail(self, account: Account) -> ClobRail:
-        """Return the rail, with all who read of its answers more than what they asked for."""
-        admission, limits, api = self._admission, self._limits, account.api
-
-        def observer(heed: Callable[[Answer], None]) -> Callable[[Answer], None]:
-            def observe(answer: Answer) -> None:
-                admission.on_answer(answer)
-                heed(answer)
-
-            return observe
-
+        api = account.api
         credentials = ApiCredentials(api.key, api.secret, api.passphrase)
         return ClobRail(
             Endpoint.of(self._settings.rest_url),
@@ -351,13 +341,7 @@ class SignerDuty:
             self._now_ns,
             connections=self._settings.connections,
             timeout_ns=self._settings.request_timeout_ns,
-            observers=Observers(
-                on_order=observer(limits.on_order_answer),
-                on_cancel=observer(limits.on_cancel_answer),
-                on_look_up=observer(limits.on_look_up_answer),
-                on_heartbeat=admission.on_answer,
-                on_clock=self._on_clock,
-            ),
+            observers=Observers.of(self._admission, self._limits, self._on_clock),
             has_heartbeat=self._settings.heartbeat_ns > 0,
         )
 

@@ -58,14 +58,13 @@ def amounts_of(order: NewOrder, tick: int) -> Amounts:
     return market_amounts(order.side, order.price, given, tick)
 
 
-def stake_of(order: NewOrder) -> int:
-    """Return what an order may lose at most, micros: its price, or the worth of what it gives away.
+def stake_of(side: int, amounts: Amounts) -> int:
+    """Return what an order may lose at most, micros: what it pays, or the worth of what it gives.
 
     A sale far below the worth of the shares costs more than it brings in, so the larger counts.
     """
-    if order.side == Side.BUY:
-        return max(order.price * order.size // ONE, order.budget)
-    return max(order.price, ONE - order.price) * order.size // ONE
+    maker, taker = amounts
+    return maker if side == Side.BUY else max(taker, maker - taker)
 
 
 class Policy:
@@ -79,35 +78,38 @@ class Policy:
         self._refilled_ns = 0
         self._tokens_ns = _NS_PER_S  # one second's worth of orders, counted in nanoseconds
 
-    def check(self, order: NewOrder, tick: int, size_min: int, now_ns: int) -> tuple[int, Amounts]:
-        """Return (Reason, amounts); the amounts are to be signed only if the reason is OK.
+    def check(
+        self, order: NewOrder, tick: int, size_min: int, now_ns: int
+    ) -> tuple[int, Amounts, int]:
+        """Return (Reason, amounts, stake); the amounts are to be signed only if the reason is OK.
 
         Hot path. tick: micros, size_min: micro-shares, the instrument's as the signer knows them.
         An order that passes has taken its token and its part of the day's money.
         """
         limits = self._limits
         if not is_on_tick(order.price, tick):
-            return Reason.POLICY_PRICE, NO_AMOUNTS
+            return Reason.POLICY_PRICE, NO_AMOUNTS, 0
         if not limits.price_min <= order.price <= limits.price_max:
-            return Reason.POLICY_PRICE, NO_AMOUNTS
+            return Reason.POLICY_PRICE, NO_AMOUNTS, 0
         size = order.size
         if not 0 < size <= limits.size_max or size < size_min or size % CENT:
-            return Reason.POLICY_SIZE, NO_AMOUNTS
+            return Reason.POLICY_SIZE, NO_AMOUNTS, 0
         if not self._is_well_formed(order):
-            return Reason.POLICY_TOKEN, NO_AMOUNTS
+            return Reason.POLICY_TOKEN, NO_AMOUNTS, 0
         amounts = amounts_of(order, tick)
         if not implied_price_is_within(amounts, order.side, order.price, tick):
-            return Reason.POLICY_SIZE, NO_AMOUNTS
+            return Reason.POLICY_SIZE, NO_AMOUNTS, 0
         if max(order.price * size // ONE, order.budget) > limits.notional_max:
-            return Reason.POLICY_NOTIONAL, NO_AMOUNTS
+            return Reason.POLICY_NOTIONAL, NO_AMOUNTS, 0
         is_take = order.tif in _AT_ONCE and order.side == Side.BUY
         if is_take and amounts.maker < limits.take_min:
-            return Reason.POLICY_SIZE, NO_AMOUNTS
+            return Reason.POLICY_SIZE, NO_AMOUNTS, 0
         if not self._take_token(now_ns):
-            return Reason.POLICY_RATE, NO_AMOUNTS
-        if not self.spending.take(stake_of(order), now_ns):
-            return Reason.POLICY_NOTIONAL, NO_AMOUNTS
-        return Reason.OK, amounts
+            return Reason.POLICY_RATE, NO_AMOUNTS, 0
+        stake = stake_of(order.side, amounts)
+        if not self.spending.take(stake, now_ns):
+            return Reason.POLICY_NOTIONAL, NO_AMOUNTS, 0
+        return Reason.OK, amounts, stake
 
     @staticmethod
     def _is_well_formed(order: NewOrder) -> bool:

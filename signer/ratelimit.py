@@ -15,6 +15,7 @@ from signer.http import Answer
 _NS_PER_S = 1_000_000_000
 PAUSE_NS = 1_000_000_000  # after a 429 that does not say how long
 PAUSE_S_MAX = 600
+CREDIT_MAX = 16  # order tokens taken from the buckets at once
 _TOO_MANY = 429
 
 
@@ -28,7 +29,6 @@ class RateSettings:
     cancels_burst: int = 120
     cancels_reserve: int = 20
     post_order_per_10s: int = 5_000
-    post_orders_per_10s: int = 2_000
     cancel_order_per_10s: int = 5_000
     cancel_all_per_10s: int = 250
     look_up_per_10s: int = 500
@@ -80,48 +80,52 @@ class TokenBucket:
 
 
 class RateLimits:
-    """The buckets of orders, cancels and look-ups."""
+    """The buckets of orders, cancels and look-ups.
+
+    Order tokens are taken from their buckets a few at a time, so that most orders cost a countdown.
+    """
 
     __slots__ = (
         "_cancel_all_route",
         "_cancel_route",
         "_cancels",
+        "_credit",
         "_look_up_route",
         "_order_route",
         "_orders",
-        "_orders_route",
         "_reserve",
     )
 
     def __init__(self, settings: RateSettings) -> None:
         window = TokenBucket.of_window
         self._reserve = settings.cancels_reserve
+        self._credit = 0
         self._orders = TokenBucket(settings.orders_per_second, settings.orders_burst)
         self._cancels = TokenBucket(settings.cancels_per_second, settings.cancels_burst)
         self._order_route = window(settings.post_order_per_10s)
-        self._orders_route = window(settings.post_orders_per_10s)
         self._cancel_route = window(settings.cancel_order_per_10s)
         self._cancel_all_route = window(settings.cancel_all_per_10s)
         self._look_up_route = window(settings.look_up_per_10s)
 
     def take_order(self, now_ns: int) -> bool:
         """Take what one order costs, if it could be cancelled as well. Hot path."""
-        if (
-            self._orders.tokens(now_ns) < 1
-            or self._order_route.tokens(now_ns) < 1
-            or self._cancels.tokens(now_ns) <= self._reserve
-        ):
+        if not self._credit and not self._take_credit(now_ns):
             return False
-        self._orders.spend(1)
-        self._order_route.spend(1)
+        self._credit -= 1
         return True
 
-    def take_batch_request(self, now_ns: int) -> bool:
-        """Take what the request of a batch costs beside its orders' own tokens."""
-        if self._orders_route.tokens(now_ns) < 1:
-            return False
-        self._orders_route.spend(1)
-        return True
+    def _take_credit(self, now_ns: int) -> int:
+        """Take the tokens of a few orders; return how many there were."""
+        free = min(
+            self._orders.tokens(now_ns),
+            self._order_route.tokens(now_ns),
+            self._cancels.tokens(now_ns) - self._reserve,
+            CREDIT_MAX,
+        )
+        self._credit = max(0, int(free))
+        self._orders.spend(self._credit)
+        self._order_route.spend(self._credit)
+        return self._credit
 
     def take_cancel(self, now_ns: int) -> bool:
         """Take what the cancel of one order costs, if that leaves the reserve whole. Hot path."""
@@ -155,7 +159,10 @@ class RateLimits:
 
     def on_order_answer(self, answer: Answer) -> None:
         """Read what an answer to an order says of the order tokens."""
-        _heed(self._orders, answer)
+        if answer.headers or answer.status == _TOO_MANY:
+            self._orders.spend(-self._credit)
+            self._credit = 0
+            _heed(self._orders, answer)
 
     def on_cancel_answer(self, answer: Answer) -> None:
         """Read what an answer to a cancel says of the cancel tokens."""

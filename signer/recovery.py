@@ -12,9 +12,10 @@ from typing import NamedTuple
 import orjson
 
 from engine.wire.codes import Side
-from signer.amounts import ONE
+from signer.amounts import ONE, Amounts
 from signer.log_format import Entry, EntryKind, Placed
 from signer.orders import OrderState, SentOrder
+from signer.policy import stake_of
 
 _STATES = {
     EntryKind.SIGNED: OrderState.UNKNOWN,
@@ -79,7 +80,6 @@ def _order_of(entry: Entry, state: OrderState) -> SentOrder:
     usd, shares = (maker, taker) if side is Side.BUY else (taker, maker)
     if is_at_once and state is OrderState.LIVE:
         state = OrderState.ENDED  # it was accepted, so it was over at once
-    price = usd * ONE // shares
     return SentOrder(
         entry.order_id,
         entry.attempt,
@@ -87,11 +87,11 @@ def _order_of(entry: Entry, state: OrderState) -> SentOrder:
         entry.instrument,
         0,
         side=side,
-        price=price,
+        price=usd * ONE // shares,
         is_at_once=is_at_once,
         state=state,
         body=entry.body if state is OrderState.UNKNOWN else b"",
         size=shares,
-        stake=usd if side is Side.BUY else max(price, ONE - price) * shares // ONE,
+        stake=stake_of(side, Amounts(maker, taker)),
         signed_ns=entry.time_ns,
     )

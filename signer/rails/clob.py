@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import orjson
 
+from signer.admission import Admission
 from signer.auth import L2Signer
 from signer.http import Answer, AnswerHandler, Endpoint, Pool
+from signer.ratelimit import RateLimits
 from signer.request_writer import RequestWriter, RouteWriter
 from signer.venue_clock import VenueClock
 
@@ -32,6 +34,27 @@ class Observers:
     on_look_up: AnswerHandler = lambda _answer: None
     on_heartbeat: AnswerHandler = lambda _answer: None
     on_clock: Callable[[], None] = lambda: None
+
+    @classmethod
+    def of(
+        cls, admission: Admission, limits: RateLimits, on_clock: Callable[[], None]
+    ) -> Observers:
+        """Return those who read credentials and tokens out of every answer."""
+
+        def both(heed: AnswerHandler) -> AnswerHandler:
+            def observe(answer: Answer) -> None:
+                admission.on_answer(answer)
+                heed(answer)
+
+            return observe
+
+        return cls(
+            on_order=both(limits.on_order_answer),
+            on_cancel=both(limits.on_cancel_answer),
+            on_look_up=both(limits.on_look_up_answer),
+            on_heartbeat=admission.on_answer,
+            on_clock=on_clock,
+        )
 
 
 class ClobRail:

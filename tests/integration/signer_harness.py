@@ -42,8 +42,8 @@ TOKEN_ID = 0xABCDEF << 200 | 0x1234 << 50
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def order_answer(order_hash: str, **changes: Any) -> web.Response:
-    """The venue's answer to an accepted resting order."""
+def order_content(order_hash: str, **changes: Any) -> dict[str, Any]:
+    """What the venue says of an accepted resting order."""
     content = {
         "success": True,
         "errorMsg": "",
@@ -54,7 +54,12 @@ def order_answer(order_hash: str, **changes: Any) -> web.Response:
         "transactionsHashes": [],
         "tradeIDs": [],
     }
-    return web.json_response({**content, **changes})
+    return {**content, **changes}
+
+
+def order_answer(order_hash: str, **changes: Any) -> web.Response:
+    """The venue's answer to an accepted resting order."""
+    return web.json_response(order_content(order_hash, **changes))
 
 
 class Venue:
@@ -65,10 +70,14 @@ class Venue:
         self.cancels: list[dict[str, str]] = []
         self.cancel_alls = 0
         self.look_ups: list[str] = []
+        self.batches: list[bytes] = []
+        self.heartbeats: list[str] = []
         self.on_order: Handler = self.accept
         self.on_cancel: Handler = self.cancel
         self.on_cancel_all: Handler = self.cancel_everything
         self.on_look_up: Handler = self.not_found
+        self.on_batch: Handler = self.accept_all
+        self.on_heartbeat: Handler = self.hear
         self.hash_of: Callable[[bytes], str] = lambda _body: ""
 
     def app(self) -> web.Application:
@@ -78,6 +87,8 @@ class Venue:
             [
                 web.get("/time", self._time),
                 web.post("/order", self._order),
+                web.post("/orders", self._batch),
+                web.post("/v1/heartbeats", self._heartbeat),
                 web.delete("/order", self._cancel),
                 web.delete("/cancel-all", self._cancel_all),
                 web.get("/data/order/{id}", self._look_up),
@@ -88,6 +99,16 @@ class Venue:
     async def accept(self, request: web.Request) -> web.StreamResponse:
         """Let every order rest."""
         return order_answer(self.hash_of(await request.read()))
+
+    async def accept_all(self, request: web.Request) -> web.StreamResponse:
+        """Let every order of a batch rest."""
+        legs = json.loads(await request.read())
+        bodies = [json.dumps(leg).encode() for leg in legs]
+        return web.json_response([order_content(self.hash_of(body)) for body in bodies])
+
+    async def hear(self, _request: web.Request) -> web.StreamResponse:
+        """Accept a heartbeat."""
+        return web.json_response({"heartbeat_id": f"id-{len(self.heartbeats)}"})
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         """Cancel whatever is asked."""
@@ -108,6 +129,14 @@ class Venue:
     async def _order(self, request: web.Request) -> web.StreamResponse:
         self.orders.append(await request.read())
         return await self.on_order(request)
+
+    async def _batch(self, request: web.Request) -> web.StreamResponse:
+        self.batches.append(await request.read())
+        return await self.on_batch(request)
+
+    async def _heartbeat(self, request: web.Request) -> web.StreamResponse:
+        self.heartbeats.append(json.loads(await request.read())["heartbeat_id"])
+        return await self.on_heartbeat(request)
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         self.cancels.append(json.loads(await request.read()))
@@ -218,6 +247,25 @@ class Desk:
         post_only: int = 0,
     ) -> None:
         """Send a NEW_ORDER."""
+        terms = {"instrument": instrument, "price": price, "size": size, "side": side}
+        assert self.orders.offer(self.row(order_id, **terms, tif=tif, post_only=post_only))
+
+    def burst(self, *order_ids: int) -> None:
+        """Send several NEW_ORDERs at once: the signer gets them in one poll."""
+        assert self.orders.offer(np.concatenate([self.row(order_id) for order_id in order_ids]))
+
+    @staticmethod
+    def row(
+        order_id: int,
+        *,
+        instrument: int = 1,
+        price: int = 480_000,
+        size: int = 10_000_000,
+        side: int = Side.BUY,
+        tif: int = Tif.GTC,
+        post_only: int = 0,
+    ) -> np.ndarray:
+        """Return a NEW_ORDER, int64[1, 16]."""
         record = new(Kind.NEW_ORDER)
         fields = {
             "instrument": instrument,
@@ -234,7 +282,7 @@ class Desk:
         }
         for name, value in fields.items():
             record[name] = value
-        assert self.orders.offer(words(record))
+        return words(record)
 
     def cancel(self, order_id: int) -> None:
         """Send a CANCEL."""

@@ -9,7 +9,7 @@ import pytest
 from engine.wire.codes import Reason, Side, Tif
 from signer.amounts import Amounts
 from signer.commands import NewOrder
-from signer.policy import Limits, Policy, stake_of
+from signer.policy import Limits, Policy, amounts_of, stake_of
 
 LIMITS = Limits(
     price_min=10_000,
@@ -42,7 +42,7 @@ def check(
     order: NewOrder, tick: int = 10_000, size_min: int = 0, limits: Limits = LIMITS
 ) -> tuple[int, Amounts]:
     """A fresh policy's answer."""
-    return Policy(limits).check(order, tick, size_min, 10 * S)
+    return Policy(limits).check(order, tick, size_min, 10 * S)[:2]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,8 @@ def test_a_purchase_at_once_spends_at_least_what_the_venue_takes() -> None:
 )
 def test_a_sale_stakes_what_the_shares_may_be_worth(order: NewOrder, stake: int) -> None:
     """Shares sold for a cent may have been worth a dollar."""
-    assert stake_of(order) == stake
+    assert Policy(LIMITS).check(order, 10_000, 0, 10 * S)[2] == stake
+    assert stake_of(order.side, amounts_of(order, 10_000)) == stake
 
 
 def test_a_days_orders_together_stay_within_the_limit() -> None:

@@ -187,7 +187,6 @@ class Rates(Section):
     cancels_burst: PositiveCount = 120
     cancels_reserve: Count = 20
     post_order_per_10s: PositiveCount = 5_000
-    post_orders_per_10s: PositiveCount = 2_000
     cancel_order_per_10s: PositiveCount = 5_000
     cancel_all_per_10s: PositiveCount = 250
     look_up_per_10s: PositiveCount = 500
