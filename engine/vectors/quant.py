@@ -9,13 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from engine.backoffice import hdr
 from engine.math.fees import (
     CURVE_LEGACY,
     CURVE_V2,
@@ -27,6 +23,7 @@ from engine.math.ladder import cap_pair, post_only_bid
 from engine.math.sweep import Outcome, buy_set
 from engine.math.units import MICROS, SIZE_STEP
 from engine.vectors.case import Case, Fact, NotComputed, Row, rows_of
+from engine.vectors.quant_latency import LATENCY
 from engine.vectors.quant_paper import paper_facts
 from engine.vectors.values import decimal, exact_micros, exponent
 
@@ -35,7 +32,6 @@ _CURVES = {"v2": CURVE_V2, "legacy": CURVE_LEGACY}
 _FEE_DECIMALS = {CURVE_V2: 5, CURVE_LEGACY: 4}
 _ROUNDED = {"down": fee_micros, "up": fee_micros_ceil}
 _HALF_CENT = Decimal("0.005")
-_DIGITS_MAX = 5  # significant digits of a histogram, as HdrHistogram has it
 
 
 def cases(document: Row) -> Iterator[Case]:
@@ -181,44 +177,14 @@ def _unlimited(text: str | None) -> int:
     return -1 if text is None else exact_micros(text)
 
 
-def _hdr_bucket(given: Row, want: Row) -> Iterable[Fact]:
-    digits, values = _digits(given), np.array(given["values"], np.int64)
-    yield "sub_bucket_count", want["sub_bucket_count"], hdr.sub_bucket_count(digits)
-    lowest = hdr.lowest_equivalent(values, digits).tolist()
-    yield "lowest_equivalent", want["lowest_equivalent"], lowest
-    highest = hdr.highest_equivalent(values, digits).tolist()
-    yield "highest_equivalent", want["highest_equivalent"], highest
-
-
-def _hdr_percentiles(given: Row, want: Row) -> Iterable[Fact]:
-    values = np.array(given["values"], np.int64)
-    for percent, expected in zip(given["percentiles"], want["values"], strict=True):
-        share = Fraction(str(percent)) / 100
-        got = hdr.percentile(values, share, _digits(given))
-        yield f"percentile {percent}", expected, got
-
-
-def _digits(given: Row) -> int:
-    digits: int = given["significant_digits"]
-    if not 0 <= digits <= _DIGITS_MAX:
-        raise ValueError(f"a histogram has 0…{_DIGITS_MAX} significant digits: digits={digits}")
-    return digits
-
-
-def _min_samples(given: Row, want: Row) -> Iterable[Fact]:
-    yield "n", want["n"], hdr.min_samples(given["p"], given["conf"])
-
-
 _FUNCTIONS: dict[str, Callable[[Any, Any], Iterable[Fact]]] = {
     "breakeven_prob": _breakeven,
     "buy_all": _buy_all,
     "cap_pair": _cap_pair,
     "fee": _fee,
     "fee_doc_table": _fee_doc_table,
-    "hdr_bucket": _hdr_bucket,
-    "hdr_percentiles": _hdr_percentiles,
-    "min_samples": _min_samples,
     "order_fee": _order_fee,
     "paper_order": paper_facts,
     "post_only_bid": _post_only_bid,
+    **LATENCY,
 }

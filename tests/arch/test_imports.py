@@ -54,7 +54,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     # Golden vectors against everything that computes.
     "engine.vectors": SIGNER_PURE
     | {
+        "engine.backoffice.bootstrap",
         "engine.backoffice.hdr",
+        "engine.backoffice.ranks",
         "engine.exchange.book_hash",
         "engine.exchange.market",
         "engine.exchange.matching",
