@@ -17,12 +17,14 @@ import numpy as np
 
 from engine.wire.codes import Connection as State
 from engine.wire.codes import Kind, MarketStatus, Source
-from engine.wire.records import RECORD_WORDS, new, words
-from feeds.clob_frames import PatientDecoder
-from feeds.clob_scan import NOT_PLAIN, scan
+from engine.wire.records import new, words
+from feeds import quiet
 from feeds.connection import Connection, Pace
 from feeds.instruments import Instrument, Instruments
-from feeds.port import Context, MalformedFrame, Publisher
+from feeds.market_decoder import MarketDecoder
+from feeds.market_lines import Line, Lines
+from feeds.port import Context, MalformedFrame, Publisher, Session
+from feeds.quiet import QuietWatch
 from feeds.token_table import BOOKS
 
 COUNTERS = (
@@ -39,9 +41,10 @@ COUNTERS = (
     "disconnects",
     "silences",
     "pings",
+    "rotations",
+    *quiet.COUNTERS,
 )
-# A frame of the largest size allowed cannot hold more: 4 MiB of the shortest levels or books.
-ROWS_MAX = 1 << 15
+ROTATE_MS = 600_000
 # Rings are never smaller; a longer frame goes out in parts, its last one still marked LAST.
 PUBLISH_ROWS_MAX = 1 << 10
 SUBSCRIBE_TOKENS_MAX = 100
@@ -50,47 +53,6 @@ RESUBSCRIBES_MAX = 3
 SAMPLE_BYTES = 300
 
 _TOKEN_IN_TEXT = re.compile(rb'"([0-9]{1,78})"')
-
-
-class MarketDecoder:
-    """Frames to records: the scanner first, the patient decoder for whatever it does not take."""
-
-    def __init__(self, instruments: Instruments) -> None:
-        self._instruments = instruments
-        self._patient = PatientDecoder(instruments)
-        self._out = np.zeros((ROWS_MAX, RECORD_WORDS), np.int64)
-        self.fallback_decodes = 0
-        self.unknown_events = 0
-        self.unknown_ids = 0
-
-    def decode(self, payload: bytes | memoryview, local_ns: int) -> np.ndarray:
-        """Hot path. Return a frame's records, int64[n, 16], valid until the next call.
-
-        Raises MalformedFrame, and then nothing of the frame was taken.
-        """
-        table = self._instruments.table
-        text = np.frombuffer(payload, np.uint8)
-        count = scan(text, local_ns, table.slots, table.rows, self._out)
-        if count != NOT_PLAIN:
-            return self._out[:count]
-        return self.decode_patiently(bytes(payload), local_ns)
-
-    def decode_patiently(self, frame: bytes, local_ns: int) -> np.ndarray:
-        """Return the same without the scanner; ticks and ends of markets are remembered."""
-        self.fallback_decodes += 1
-        decoded = self._patient.decode(frame, local_ns)
-        rows = decoded.records()
-        if len(rows) > ROWS_MAX:
-            raise MalformedFrame(f"frame too long: records={len(rows)}")
-        self.unknown_events += decoded.unknown_events
-        self.unknown_ids += decoded.unknown_ids
-        for index in decoded.books:
-            self._instruments.table.rows[index, BOOKS] += 1
-        for index, tick in decoded.ticks.items():
-            self._instruments.set_tick(index, tick)
-        for index, payout in decoded.resolved.items():
-            self._instruments.set_status(index, MarketStatus.RESOLVED, payout)
-        return rows
 
 
 class ClobMarketFeed:
@@ -106,7 +68,10 @@ class ClobMarketFeed:
         self._instruments = instruments
         self._publisher = publisher
         self._decoder = MarketDecoder(instruments)
-        self._connection = Connection(self.name, url, Pace.of(context.settings), self, context)
+        rotate_ns = int(context.settings.get("rotate_ms", ROTATE_MS)) * 1_000_000
+        self._url = url
+        self._lines = Lines(self, self._connect, rotate_ns)
+        self._quiet = QuietWatch(context, instruments.table, self._disbelieve)
         self._subscribed: dict[int, str] = {}
         self._suspects: dict[int, int] = {}  # instrument -> books seen when it became one
         self._asked_ns = 0
@@ -126,13 +91,18 @@ class ClobMarketFeed:
         """Nothing yet: there is no venue to dial before there is something to subscribe to."""
 
     def work(self) -> int:
-        """Follow the registry, look after suspects; return the frames handled since last time."""
-        self._connection.check()
+        """Follow the registry, look after the lines; return the frames handled since last time."""
+        self._lines.check()
         if self._version != self._instruments.version:
             self._version = self._instruments.version
             self._follow_registry()
         if self._suspects:
             self._look_after_suspects()
+        if self._lines.is_started:
+            now_ns = self._context.clock.now_ns()
+            self._rotate(now_ns)
+            if self._lines.state is State.CONNECTED:
+                self._quiet.look(self._open, now_ns)
         handled, self._handled = self._handled, 0
         if handled:
             decoder, put = self._decoder, self._context.counters.set
@@ -143,17 +113,16 @@ class ClobMarketFeed:
 
     def close(self) -> None:
         """Say goodbye to the venue."""
-        self._connection.close()
+        self._quiet.close()
+        self._lines.close()
 
     def opening(self) -> list[bytes]:
         """Return the first frames of a connection: every open token, a hundred at a time."""
-        self._suspects.clear()
-        self._subscribed = {each.index: each.token_id for each in self._tradable()}
         chunks = _chunks(self._subscribed.values())
         first = {"type": "market", "assets_ids": next(chunks, []), "custom_feature_enabled": True}
         return [msgspec.json.encode(first), *(_operation("subscribe", chunk) for chunk in chunks)]
 
-    def frame(self, payload: bytes | memoryview, local_ns: int) -> bool:
+    def take(self, line: Line, payload: bytes | memoryview, local_ns: int) -> bool:
         """Hot path. Decode and publish one frame; an empty list is an answer, not data."""
         self._handled += 1
         self._add(self._frames)
@@ -165,18 +134,22 @@ class ClobMarketFeed:
             return False
         if len(rows) == 0:
             return bytes(payload[:3]).strip() != b"[]"
+        if self._lines.is_rotating:
+            rows = self._lines.chosen(line, rows)
         self._publish(rows)
         return True
 
     def repeat(self, *, to_new_core: bool) -> None:  # noqa: ARG002
         """Tell the state of the connection again, and have every book dumped anew."""
-        if self._connection.is_started:
-            self.status(self._connection.state)
-        self._suspect(self._subscribed)
+        if self._lines.is_started:
+            self.status(self._lines.state)
+        self._suspect(self._open())
         self._asked_ns = 0
 
     def status(self, connection: State) -> None:
-        """Tell the core that the connection has changed."""
+        """Tell the core that the connection has changed; a new one brings every book."""
+        if connection is State.CONNECTED:
+            self._suspects.clear()
         self._publish(self._status_rows(connection, [0]))
 
     def expects_data(self) -> bool:
@@ -194,25 +167,47 @@ class ClobMarketFeed:
         records["instrument"] = instruments
         records["local_ns"] = self._context.clock.now_ns()
         records["connection"] = connection
-        records["connects"] = self._connection.connects
-        records["errors"] = self._connection.errors
+        counters = self._context.counters
+        records["connects"] = counters.get(counters.index("connects"))
+        records["errors"] = counters.get(counters.index("connect_errors"))
         return words(records)
+
+    def _connect(self, session: Session) -> Connection:
+        return Connection(
+            self.name, self._url, Pace.of(self._context.settings), session, self._context
+        )
+
+    def _rotate(self, now_ns: int) -> None:
+        is_rotated, lost = self._lines.rotate(self._open, now_ns)
+        if is_rotated:
+            self._context.count("rotations")
+        if books := [index for index in lost if index in self._subscribed]:
+            self._disbelieve(books)
 
     def _tradable(self) -> list[Instrument]:
         return [each for each in self._instruments if not each.is_resolved]
 
+    def _open(self) -> dict[int, str]:
+        """Return what is subscribed of markets that are not closed: the others owe us no book."""
+        return {
+            index: token
+            for index, token in self._subscribed.items()
+            if self._instruments.get(index).status is not MarketStatus.CLOSED
+        }
+
     def _follow_registry(self) -> None:
         wanted = {each.index: each.token_id for each in self._tradable()}
-        if not self._connection.is_started:
+        if not self._lines.is_started:
+            self._subscribed = wanted
             if wanted:
-                self._connection.start()
+                self._lines.start()
             return
         gone = [token for index, token in self._subscribed.items() if index not in wanted]
         fresh = [token for index, token in wanted.items() if index not in self._subscribed]
         self._subscribed = wanted
         for operation, tokens in (("unsubscribe", gone), ("subscribe", fresh)):
             for chunk in _chunks(tokens):
-                self._connection.send(_operation(operation, chunk))
+                self._lines.send(_operation(operation, chunk))
 
     def _refuse(self, frame: bytes, error: MalformedFrame) -> None:
         """Count a refused frame, keep a sample, and stop believing the books it may have meant."""
@@ -227,8 +222,12 @@ class ClobMarketFeed:
         suspects = [index for index in self._subscribed if index in named] or [*self._subscribed]
         if not suspects:
             return
-        self._suspect(suspects)
-        self._publish(self._status_rows(State.DISCONNECTED, suspects))
+        self._disbelieve(suspects)
+
+    def _disbelieve(self, indices: list[int]) -> None:
+        """Tell the core that some books are wrong, and have them dumped anew."""
+        self._suspect(indices)
+        self._publish(self._status_rows(State.DISCONNECTED, indices))
 
     def _suspect(self, indices: Iterable[int]) -> None:
         books = self._instruments.table.rows[:, BOOKS]
@@ -250,12 +249,12 @@ class ClobMarketFeed:
         self._asked_times += 1
         if self._asked_times > RESUBSCRIBES_MAX:
             self._asked_times = 0
-            self._connection.drop("no fresh dump")
+            self._lines.drop("no fresh dump")
             return
         self._context.count("resubscribes")
         for chunk in _chunks(self._subscribed[index] for index in self._suspects):
-            self._connection.send(_operation("unsubscribe", chunk))
-            self._connection.send(_operation("subscribe", chunk))
+            self._lines.send(_operation("unsubscribe", chunk))
+            self._lines.send(_operation("subscribe", chunk))
 
 
 def _chunks(tokens: Iterable[str]) -> Iterator[list[str]]:

@@ -29,7 +29,7 @@ from feeds import clob_names as names
 from feeds.clob_levels import MICROS, Rows, book_side, changes_list, is_price, side_in
 from feeds.json_walk import Pair, after_value, key_at, list_begin, name_word, string_at
 from feeds.text import Text, hash_prefix_in, integer_in, micros_in, skip_space
-from feeds.token_table import BOOKS, OBJECTS, OPEN_ROW, TICK, find_token
+from feeds.token_table import BOOKS, CLAIM, HEARD_NS, OBJECTS, OPEN_ROW, TICK, find_token
 
 NOT_PLAIN = -1
 MILLISECONDS_DIGITS = 13
@@ -62,8 +62,11 @@ def _end_changes(begin, m, venue_ns, local_ns, rows, out):  # type: ignore[no-un
     for row in range(begin, m):
         out[row, 2] = venue_ns
         out[row, 3] = local_ns
-        if rows[out[row, 0] >> 32, OPEN_ROW] == row:
+        index = out[row, 0] >> 32
+        if rows[index, OPEN_ROW] == row:
             out[row, 0] |= _LAST_TOUCH
+            rows[index, HEARD_NS] = local_ns
+            rows[index, CLAIM] = out[row, names.CLAIM_WORD]
 
 
 @njit(forceinline=True, _nrt=False)
@@ -187,6 +190,7 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
         out[m - 1, names.CLAIM_WORD] = bid | ask << 32
         out[m - 1, names.HASH_WORD] = int64(prefix)
         rows[index, BOOKS] += 1
+        rows[index, CLAIM] = bid | ask << 32
     else:
         if begin >= out.shape[0]:
             return -1, begin
@@ -206,6 +210,7 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
             out[begin, 0] = names.TOUCH_HEADER | index << 32
             out[begin, BODY_WORD] = bid
             out[begin, BODY_WORD + 1] = ask
+    rows[index, HEARD_NS] = local_ns
     for row in range(begin, m):
         out[row, 2] = venue_ns
         out[row, 3] = local_ns

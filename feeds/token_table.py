@@ -1,6 +1,6 @@
 """Which instrument a token id means: a hash table the scanner can read.
 
-One row of 16 int64 words for each instrument, the row's number being its index:
+One row of 24 int64 words for each instrument, the row's number being its index:
 ```
  word 0       length of the token id's text in bytes, 0 = no such instrument
  word 1       tick in micros, as last heard
@@ -8,6 +8,8 @@ One row of 16 int64 words for each instrument, the row's number being its index:
  word 4..13   the text of the token id, padded with zeros: an id is believed byte by byte
  word 14      the scanner's: levels in the open row
  word 15      books scanned for this instrument: how a feed sees that a dump has come
+ word 16      when the last frame about it came, local_ns
+ word 17      the touch the venue last claimed, as in a LEVELS record; 0 = none yet
 ```
 Row 0 is nobody: its word 3 counts the objects scanned.
 """
@@ -20,8 +22,9 @@ from numba import int64, njit, uint64
 from feeds.text import Text, tail_word, word_at
 
 LENGTH, TICK, OPEN_ROW, OPENED_BY, TOKEN_TEXT, FILLED, BOOKS = 0, 1, 2, 3, 4, 14, 15
+HEARD_NS, CLAIM = 16, 17
 OBJECTS = 3
-ROW_WORDS = 16
+ROW_WORDS = 24
 TOKEN_DIGITS_MAX = 78  # of 2**256 - 1
 
 _MIX_A = np.uint64(0x9E3779B97F4A7C15)

@@ -12,9 +12,9 @@ from feeds_support import PlainBook, registry, registry_of, said_by, session_fra
 from engine.wire.codes import Kind, MarketStatus, Side
 from engine.wire.records import typed
 from feeds.clob_frames import PatientDecoder
-from feeds.clob_market import MarketDecoder
 from feeds.clob_scan import NOT_PLAIN, scan
 from feeds.instruments import Instruments
+from feeds.market_decoder import MarketDecoder
 
 LOCAL_NS = 1_800_000_000_000_000_000
 

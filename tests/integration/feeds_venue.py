@@ -45,6 +45,8 @@ class Venue:
         self.orders: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.sends_dumps = True
+        self.books: dict[str, dict[str, Any]] = {}  # by token, what REST says
+        self.mute: set[str] = set()  # tokens no dump is sent of
         self.market = {
             "slug": "window",
             "conditionId": "0x" + "cd" * 32,
@@ -71,6 +73,7 @@ class Venue:
                 web.get("/data/orders", self._orders),
                 web.get("/data/trades", self._trades),
                 web.get("/balance-allowance", self._balance),
+                web.get("/book", self._book),
             ]
         )
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -125,7 +128,8 @@ class Venue:
             wants = asked.get("operation") != "unsubscribe" and self.sends_dumps
             if wants and asked["assets_ids"]:
                 levels = [("0.48", "10"), ("0.49", "5")], [("0.52", "7"), ("0.51", "3")]
-                dump = [book(*levels, token=token) for token in asked["assets_ids"]]
+                tokens = [token for token in asked["assets_ids"] if token not in self.mute]
+                dump = [book(*levels, token=token) for token in tokens]
                 await socket.send_str(compact(dump).decode())
         return socket
 
@@ -154,6 +158,13 @@ class Venue:
     async def _trades(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
         return web.json_response({"data": self.trades, "next_cursor": "LTE="})
+
+    async def _book(self, request: web.Request) -> web.Response:
+        token = request.query["token_id"]
+        self.asked.append(f"{request.path} {token}")
+        if token not in self.books:
+            return web.json_response({"error": "No orderbook exists"}, status=404)
+        return web.json_response(self.books[token])
 
     async def _balance(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)

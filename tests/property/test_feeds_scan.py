@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 
 from engine.wire.codes import Kind
 from feeds.clob_frames import PatientDecoder
-from feeds.clob_market import MarketDecoder
 from feeds.clob_scan import NOT_PLAIN, scan
 from feeds.json_shape import DEPTH_MAX, KEYS_PER_OBJECT_MAX, Shape, shape
+from feeds.market_decoder import MarketDecoder
 from feeds.numbers import micros
 from feeds.port import MalformedFrame
 from feeds.text import hash_prefix_in, integer_in, micros_in, skip_space, string_end

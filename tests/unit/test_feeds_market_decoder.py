@@ -20,7 +20,7 @@ from feeds_support import (
 from engine.wire.codes import Flag, Kind, MarketStatus, Side
 from engine.wire.records import typed
 from feeds.clob_levels import LEVELS_PER_BOOK_MAX
-from feeds.clob_market import MarketDecoder
+from feeds.market_decoder import MarketDecoder
 from feeds.port import MalformedFrame
 from feeds.token_table import BOOKS, TokenTable
 
