@@ -48,9 +48,7 @@ class Reports:
             for order in list(self._world.orders.working(index)):
                 self._world.orders.close(order, Reason.MARKET_RESOLVED)
                 ended.append(order)
-            payout = market.payout(index)
-            for position in self._world.lots.holders(index):
-                self._world.cash.redeemable += position.settle(payout)
+            self._world.cash.redeemable += self._world.lots.settle(index, market.payout(index))
         return ended
 
     def _on_signed(self, row: np.ndarray) -> Iterator[Order]:
@@ -137,8 +135,7 @@ class Reports:
         market = self._world.instruments.market_of(order.instrument)
         if market is not None and market.payout_up >= 0:
             payout = market.payout(order.instrument)
-            for position in self._world.lots.holders(order.instrument):
-                self._world.cash.redeemable += position.settle(payout)
+            self._world.cash.redeemable += self._world.lots.settle(order.instrument, payout)
 
     def _on_order_state(self, order: Order, record: np.void) -> None:
         """The venue's own word on an order: a cancellation is final at the size it names."""

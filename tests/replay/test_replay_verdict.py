@@ -18,6 +18,7 @@ from core_driver import (
     instrument,
     params,
     report,
+    status,
 )
 from replay.tape_builder import TapeBuilder, digest, record
 
@@ -27,7 +28,7 @@ from engine.tape.format import ENTRY_BYTES
 from engine.tape.reader import TapeReader
 from engine.tape.replay import Core, Verdict, replay
 from engine.tape.writer import TapeWriter
-from engine.wire.codes import Connection, Kind, Reason, Source
+from engine.wire.codes import Connection, Kind, MarketStatus, Reason, Source
 from engine.wire.records import new, typed, words
 
 
@@ -204,7 +205,8 @@ def core_tape() -> TapeBuilder:
         taped(engine, tape, *rows)
 
     online = feed_status(Source.CLOB_USER, Connection.CONNECTED)
-    step(online, instrument(UP), instrument(DOWN), cash(1_000_000_000))
+    is_open = status(MarketStatus.OPEN)
+    step(online, instrument(UP), instrument(DOWN), is_open, cash(1_000_000_000))
     random = np.random.default_rng(3)
     for number in range(200):
         mid = int(random.integers(20, 80))

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 import typer
-from core_driver import DOWN, DUTCH, NOW_NS, SPREAD, UP, book, cash, feed_status, instrument, params
+from core_driver import (
+    DOWN,
+    DUTCH,
+    NOW_NS,
+    SPREAD,
+    UP,
+    book,
+    cash,
+    feed_status,
+    instrument,
+    params,
+    status,
+)
 from replay.tape_builder import TapeBuilder, demo_tape
 from typer.testing import CliRunner, Result
 
@@ -18,7 +30,7 @@ from engine.cli.tape import tape_app
 from engine.core.engine import Engine
 from engine.tape.format import ENTRY_BYTES, TapeError
 from engine.tape.reader import TapeReader
-from engine.wire.codes import Connection, Source
+from engine.wire.codes import Connection, MarketStatus, Source
 from engine.wire.records import words
 
 
@@ -38,8 +50,9 @@ def core_tape(tmp_path: Path) -> Path:
     tape = TapeBuilder(engine.params.to_json())
     tape.now_ns = NOW_NS
     online = feed_status(Source.CLOB_USER, Connection.CONNECTED)
+    is_open = status(MarketStatus.OPEN)
     for inputs in (
-        [online, instrument(UP), instrument(DOWN), cash(1_000_000_000)],
+        [online, instrument(UP), instrument(DOWN), is_open, cash(1_000_000_000)],
         [book(UP, {"0.48": "100"}, {"0.50": "100"}), book(DOWN, {"0.50": "100"}, {"0.52": "100"})],
     ):
         tape.now_ns += 1_000_000

@@ -69,6 +69,7 @@ class Lots:
 
     by_key: dict[FillKey, Lot] = field(default_factory=dict)
     positions: dict[int, dict[int, Position]] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)  # instruments somebody holds now
 
     def position(self, strategy: int, instrument: int) -> Position:
         """Return the position of one strategy in one instrument, flat if it never traded."""
@@ -98,6 +99,7 @@ class Lots:
                 return 0
             position = self.position(lot.strategy, lot.instrument)
             lot.released = position.book(lot.side, lot.size, lot.notional, lot.fee)
+            self._note_held(lot.instrument)
             return lot.size
         if lot.settlement <= known.settlement:
             return 0
@@ -105,7 +107,19 @@ class Lots:
         if lot.settlement != Settlement.FAILED:
             return 0
         self._reverse(known)
+        self._note_held(known.instrument)
         return -known.size
+
+    def settle(self, instrument: int, payout: int) -> int:
+        """Pay out every holding of a resolved instrument; return the money it brought."""
+        self.held.discard(instrument)
+        return sum(position.settle(payout) for position in self.holders(instrument))
+
+    def _note_held(self, instrument: int) -> None:
+        if any(position.size for position in self.holders(instrument)):
+            self.held.add(instrument)
+        else:
+            self.held.discard(instrument)
 
     def _reverse(self, lot: Lot) -> None:
         """Take a failed lot back: money, shares and fee return exactly as they came."""

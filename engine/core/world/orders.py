@@ -75,7 +75,10 @@ class Orders:
         if order.state != OrderState.DONE:
             order.state = OrderState.DONE
             order.reason = reason
-            del self._working[order.instrument][order.order_id]
+            working = self._working[order.instrument]
+            del working[order.order_id]
+            if not working:
+                del self._working[order.instrument]
             self.working_count -= 1
 
     def opened_since(self, since_ns: int) -> int:
@@ -90,7 +93,7 @@ class Orders:
 
     def instruments_working(self) -> list[int]:
         """Return the instruments that have orders which may still fill."""
-        return [index for index, orders in self._working.items() if orders]
+        return list(self._working)
 
     def all_working(self) -> Iterator[Order]:
         """Yield every order that may still fill."""

@@ -65,24 +65,24 @@ class World:
         return max(0, cost - sets) + working
 
     def total_exposure(self) -> int:
-        """Return the sum of the exposures of all unresolved markets."""
-        return sum(self.market_exposure(m) for m in self.instruments.markets if m.payout_up < 0)
+        """Return the sum of the exposures of all unresolved markets: those held or worked in."""
+        found: dict[int, Market] = {}
+        for index in (*self.lots.held, *self.orders.instruments_working()):
+            market = self.instruments.market_of(index)
+            if market is not None and market.payout_up < 0:
+                found[market.number] = market
+        return sum(self.market_exposure(market) for market in found.values())
 
     def reserved_cash(self) -> int:
         """Return the pUSD micros all working buys may still spend, before fees."""
-        return sum(
-            self.orders.working_buy_notional(index)
-            for m in self.instruments.markets
-            if m.payout_up < 0
-            for index in (m.up.index, m.down.index)
-        )
+        orders = self.orders
+        return sum(orders.working_buy_notional(index) for index in orders.instruments_working())
 
     def equity(self) -> int:
         """Return profit and loss in micros: cash flow, payouts, and holdings at the last
         mid a book had: an emptied one says nothing about worth."""
         value = self.cash.flow + self.cash.redeemable
-        for instrument in self.lots.positions:
+        for instrument in self.lots.held:
             size = self.lots.size(instrument)
-            if size:
-                value += size * self.books.double_mid(instrument) // 2_000_000
+            value += size * self.books.double_mid(instrument) // 2_000_000
         return value
