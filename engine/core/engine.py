@@ -105,6 +105,8 @@ class Engine:
                 if record["instrument"] == 0:
                     self.world.cash.on_balance(int(record["balance"]))
             case _:
+                if kind == Kind.UNKNOWN:
+                    self._on_mismatch(row, sequence)
                 for order in self._reports.apply(row, kind):
                     market = self.world.instruments.market_of(order.instrument)
                     assert market is not None, f"an order has no market: {order}"
@@ -165,6 +167,12 @@ class Engine:
         self.world.halted = int(record["reason"]) if record["engaged"] else 0
         if self.world.halted:
             self._planner.pull_all(self.world, Reason(self.world.halted), sequence)
+
+    def _on_mismatch(self, row: np.ndarray, sequence: int) -> None:
+        """An order whose id at the venue is not our hash: we do not know what we signed. Halt."""
+        if int(typed(row, Kind.UNKNOWN)[0]["reason"]) == Reason.HALT_HASH_MISMATCH:
+            self.world.halted = int(Reason.HALT_HASH_MISMATCH)
+            self._planner.pull_all(self.world, Reason.HALT_HASH_MISMATCH, sequence)
 
     def _arm(self, market: Market) -> None:
         """Give a new market its row of triggers."""

@@ -46,6 +46,7 @@ CancelAll = Callable[[Account, str], bool]  # account without key, REST URL -> w
 CANCEL_S_MAX = 6.0  # for the signer to cancel everything once it has missed its core
 RESTART_S_MIN, RESTART_S_MAX = 0.2, 10.0
 RESTART_WINDOW_S = 60.0
+RESUME_S = 2.0  # for the core to hear of a resume and its counters to show it
 STEP_S = 0.02
 
 
@@ -83,6 +84,7 @@ class Supervisor:
         self._unready: set[str] = set()
         self._recorder_lost_s: float | None = None
         self._gave_up_s: float | None = None
+        self._resumed_s = -RESUME_S
         self._is_stopped = False
 
     def __enter__(self) -> Self:
@@ -136,6 +138,7 @@ class Supervisor:
                 child.kill()
         self._restart_who_is_due()
         self._check_recorder()
+        self._latch_the_cores_halt()
         self._check_whether_to_give_up()
         return self.take_events()
 
@@ -151,6 +154,7 @@ class Supervisor:
         if halt is None:
             return False
         self.fleet.tell_core(halt.code, is_engaged=False)
+        self._resumed_s = time.monotonic()
         self._note("run", "resumed", f"{halt.reason} cleared: {detail}")
         return True
 
@@ -310,6 +314,15 @@ class Supervisor:
             self._recorder_lost_s = None
         elif away_ms > self.fleet.settings.recorder.lag_ms_max and self._latch.read() is None:
             self.halt(Reason.HALT_RECORDER_LOST, f"no recorder for {away_ms:.0f} ms")
+
+    def _latch_the_cores_halt(self) -> None:
+        """A halt the core engaged by itself outlives it like any other: latch it."""
+        if time.monotonic() - self._resumed_s < RESUME_S:
+            return
+        halted = self.counters("core").get("halted", 0)
+        if halted and self._latch.read() is None:
+            self._latch.engage(Reason(halted), "engaged by the core", self.fleet.clock)
+            self._note("run", "halted", f"{Reason(halted).name}: engaged by the core")
 
     def _is_stuck(self, child: Child) -> bool:
         age_ms = child.heartbeat_age_ms(self.fleet.clock.now_ns())

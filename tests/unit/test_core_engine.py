@@ -235,6 +235,15 @@ def test_halt_cancels_everything_and_stops_every_new_order() -> None:
     assert of_kind(again, Kind.NEW_ORDER)
 
 
+def test_an_order_id_that_is_not_our_hash_halts() -> None:
+    """The signer says the venue names an order differently: cancel everything, open nothing."""
+    driver, orders = quoting()
+    order_id = int(orders[0]["order_id"])
+    out = driver.step(report(Kind.UNKNOWN, order_id, reason=Reason.HALT_HASH_MISMATCH))
+    assert len(of_kind(out, Kind.CANCEL_ALL)) == 1
+    assert driver.engine.gauges()["halted"] == Reason.HALT_HASH_MISMATCH
+
+
 def test_nothing_is_bought_before_the_balance_is_known() -> None:
     """A missing input of a gate refuses; it is never assumed."""
     driver = Driver(SPREAD)
