@@ -133,7 +133,7 @@ static inline bool ring_copy(ring *r, void *target) {
     if (__atomic_load_n(stamp, __ATOMIC_ACQUIRE) != r->position + 1) return false;
     memcpy(target, ring_slot(r, r->position), HALFTICK_RECORD_BYTES);
     __atomic_thread_fence(__ATOMIC_ACQUIRE); /* LoadLoad: the copy is done before the second look */
-    return __atomic_load_n(stamp, __ATOMIC_RELAXED) == r->position + 1;
+    return __atomic_load_n(stamp, __ATOMIC_ACQUIRE) == r->position + 1;
 }
 
 /* One record; false = nothing new, or lapped (then `lost` has grown). */

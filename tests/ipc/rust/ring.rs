@@ -203,7 +203,7 @@ impl Ring {
         if self.stamp(self.position).load(Ordering::Acquire) == self.position + 1 {
             self.read_slot(record);
             fence(Ordering::Acquire); // LoadLoad: the copy is done before the second look
-            if self.stamp(self.position).load(Ordering::Relaxed) == self.position + 1 {
+            if self.stamp(self.position).load(Ordering::Acquire) == self.position + 1 {
                 self.position += 1;
                 return true;
             }

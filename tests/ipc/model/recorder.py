@@ -1,0 +1,180 @@
+"""The ring's kernels as lists of operations: their own source, run on memory that takes notes.
+
+The kernels are plain Python to whoever leaves `@njit` away. Here they run with a record of two
+words, a header of a few, and atomics that write down what they are asked for. A test plants a bug
+by changing a line of that source.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from explorer import Do, Op, Order
+
+from engine.bus import ring_kernels
+from engine.bus.ring_kernels import CAPACITY, LOCAL_WORDS, POSITION, SEEN
+
+HEAD, TAIL, WAITING, SLOTS = 0, 1, 2, 3
+WORDS = 2  # of a record
+LAYOUT = {
+    "HEAD_WORD": HEAD,
+    "TAIL_WORD": TAIL,
+    "WAITING_WORD": WAITING,
+    "SLOTS_WORD": SLOTS,
+    "RECORD_WORDS": WORDS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A line of a kernel and what stands in its place."""
+
+    kernel: str
+    line: str
+    instead: str = "pass"
+
+
+class Notes:
+    """The ring as a kernel sees it: every access becomes an `Op`; `answer` gives what loads find.
+
+    A load of a record's word is answered with where it was noted, for it decides nothing.
+    """
+
+    def __init__(self, capacity: int, answer: Callable[[int], int]) -> None:
+        self.ops: list[Op] = []
+        self._slots = range(SLOTS, SLOTS + capacity * WORDS)
+        self._answer = answer
+
+    def load(self, index: int, order: Order = Order.PLAIN) -> Any:
+        if index in self._slots:
+            self.ops.append(Op(Do.LOAD, order, index))
+            return Noted(len(self.ops) - 1)
+        value = self._answer(index)
+        self.ops.append(Op(Do.LOAD, order, index, value))
+        return value
+
+    def store(self, index: int, value: int, order: Order = Order.PLAIN) -> None:
+        self.ops.append(Op(Do.STORE, order, index, value))
+
+    def fence(self, order: Order) -> None:
+        self.ops.append(Op(Do.FENCE, order))
+
+    def __getitem__(self, index: int) -> Any:
+        return self.load(index)
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self.store(index, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a load of a record's word stands for: the operation at this place of the notes."""
+
+    at: int
+
+
+@dataclass
+class Rows:
+    """What a kernel reads records from, or writes them to."""
+
+    count: int
+    words: dict[tuple[int, int], Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.count, WORDS
+
+    def __getitem__(self, at: tuple[int, int]) -> Any:
+        return self.words[at]
+
+    def __setitem__(self, at: tuple[int, int], value: Any) -> None:
+        self.words[at] = value
+
+
+def word(number: int, index: int, life: int = 0) -> int:
+    """Return what word `index` of record `number` holds; another writer's life, another value."""
+    return 1_000 * (life + 1) + 10 * number + index
+
+
+def rows(first: int, count: int, life: int = 0) -> Rows:
+    """Return the records number `first` and up."""
+    filled = {(i, w): word(first + i, w, life) for i in range(count) for w in range(WORDS)}
+    return Rows(count, filled)
+
+
+def local(capacity: int, position: int, seen: int = 0) -> list[int]:
+    """Return a side's own words as at attach."""
+    mine = [0] * LOCAL_WORDS
+    mine[POSITION], mine[CAPACITY], mine[SEEN] = position, capacity, seen
+    return mine
+
+
+def kernel(name: str, bug: Bug | None = None) -> Callable[..., int]:
+    """Return a kernel's own source as a function that takes `Notes` for the ring."""
+    source = ast.unparse(ast.parse(inspect.getsource(getattr(ring_kernels, name).py_func)))
+    if bug is not None and bug.kernel == name:
+        assert bug.line in source, f"no such line any more: kernel={name}, line={bug.line}"
+        source = source.replace(bug.line, bug.instead)
+    tree = ast.parse(source)
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.decorator_list = []
+
+    def call(ring: Notes, *arguments: Any) -> int:
+        atomics = {
+            "load_acquire": lambda _, index: ring.load(index, Order.ACQUIRE),
+            "store_release": lambda _, index, value: ring.store(index, value, Order.RELEASE),
+            "fence_acquire": lambda: ring.fence(Order.ACQUIRE),
+            "fence_release": lambda: ring.fence(Order.RELEASE),
+            "fence_full": lambda: ring.fence(Order.FULL),
+        }
+        scope = {**vars(ring_kernels), **LAYOUT, **atomics}
+        exec(compile(tree, f"<{name}>", "exec"), scope)
+        result: int = scope[name](ring, *arguments)
+        return result
+
+    return call
+
+
+class Answers:
+    """What the loads of one run find: first as given, then the first candidate of each."""
+
+    def __init__(self, given: list[int], candidates: Callable[[int], Sequence[int]]) -> None:
+        self.others: list[list[int]] = []  # the ways not taken, as the start of other runs
+        self._given = given
+        self._candidates = candidates
+        self._asked: list[int] = []
+        self._floor: dict[int, int] = {}
+
+    def __call__(self, address: int) -> int:
+        # A location never goes backwards, and these only grow.
+        floor = self._floor.get(address, 0) if address in (HEAD, TAIL) else 0
+        possible = [value for value in self._candidates(address) if value >= floor]
+        if len(self._asked) < len(self._given):
+            value = self._given[len(self._asked)]
+        else:
+            value = possible[0]
+            self.others += [[*self._asked, other] for other in possible[1:]]
+        self._asked.append(value)
+        self._floor[address] = value
+        return value
+
+
+def runs(
+    capacity: int, candidates: Callable[[int], Sequence[int]], play: Callable[[Notes], Any]
+) -> Iterator[tuple[list[Op], Any]]:
+    """Yield the notes and the result of `play(notes)` for every way its loads may be answered.
+
+    candidates: what may ever be found at an address.
+    """
+    ways: list[list[int]] = [[]]
+    while ways:
+        answers = Answers(ways.pop(), candidates)
+        notes = Notes(capacity, answers)
+        result = play(notes)
+        ways += answers.others
+        yield notes.ops, result
