@@ -102,7 +102,8 @@ def buy_set(
     """Return the best purchase of one share of every outcome from these asks (curve V2, e = 1).
 
     books: one list of (price, size) a leg, best first.  Money and sizes in micros; size_max and
-    budget < 0 mean unlimited; gas is the cost of the whole purchase.  The legs together must be exhaustive: that is the caller's to know.
+    budget < 0 mean unlimited; gas is the cost of the whole purchase.  The legs together must be
+    exhaustive: that is the caller's to know.
     """
     width = max((len(b) for b in books), default=0)
     prices = np.zeros((len(books), width), np.int64)
