@@ -141,10 +141,10 @@ class SignerDuty:
             self._on_core_silent()
         if self._rail.is_connected is not self._was_connected:
             self._on_rail_change()
+        if not worked and not self._is_draining:
+            worked = self._ladder.idle(now_ns)
         if worked or self._orders.open_count != self._open_shown:
             self._count()
-        elif not self._is_draining:
-            worked = self._ladder.idle(now_ns)
         return worked
 
     def drain(self) -> bool:

@@ -1,0 +1,53 @@
+"""The signing ladder inside the signer process: the core and the venue see one order id."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from signer_harness import PRIVATE_KEY, Venue, trading
+
+from engine.wire.codes import Kind
+from signer.contracts import exchange_domain
+from signer.ecdsa import SigningKey, recover_address
+from signer.order_v2 import order_from_json, order_hash
+
+SEPARATOR = exchange_domain(2, 137, False).separator()
+SALT = 7_000_000  # of order 0 in the harness
+
+
+def hash_of(body: bytes) -> str:
+    """The order id the venue computes from a body."""
+    return "0x" + order_hash(order_from_json(json.loads(body)["order"]), SEPARATOR).hex()
+
+
+async def test_the_core_learns_the_id_of_an_order_signed_ahead(tmp_path: Path) -> None:
+    """The second order of its kind is ready: SIGNED has the id the venue has; the hits are counted.
+
+    Its salt is not the command's, and it is ours by its signature like every other.
+    """
+    venue = Venue()
+    venue.hash_of = hash_of
+    rungs = {"nonces": 8, "presigned": 8, "presigned_levels": 1, "presigned_age_ms_max": 60_000}
+    async with trading(tmp_path, venue, **rungs) as desk:
+        desk.order(1)
+        await desk.until(lambda: desk.report(Kind.ACK, 1), "ACK")
+        await desk.until(lambda: desk.count("nonces_left") == 8, "nonces")
+        await desk.until(lambda: desk.count("presigned_left") == 3, "three levels")
+        desk.order(2)
+        await desk.until(lambda: desk.report(Kind.ACK, 2), "ACK")
+        first, second = (json.loads(body)["order"] for body in venue.orders)
+        assert first["salt"] == SALT + 1
+        assert second["salt"] != SALT + 2
+        for order_id, body in enumerate(venue.orders, 1):
+            signed = desk.report(Kind.SIGNED, order_id)
+            assert signed is not None
+            digest = bytes(signed["order_hash"])
+            assert "0x" + digest.hex() == hash_of(body)
+            signature = bytes.fromhex(json.loads(body)["order"]["signature"][2:])
+            assert recover_address(digest, signature) == SigningKey.from_hex(PRIVATE_KEY).address
+        await desk.until(lambda: desk.count("signed_ahead") == 1, "the hit")
+        assert desk.count("signed_with_nonce") == 1
+        assert desk.count("signed_full") == 0
+        desk.announce(tick=1_000)
+        await desk.until(lambda: desk.count("presigned_dropped") >= 3, "a new tick")
