@@ -74,7 +74,11 @@ class Markets(Section):
 
 
 class FeedGroup(Section):
-    """One feed process: the feeds in it and how they treat their connections."""
+    """One feed process: the feeds in it and how they treat their connections.
+
+    rotate_ms: how old the market socket may grow before another takes over.  quiet_ms: how long a
+    book may be silent while others move before it is compared with the venue's REST answer.
+    """
 
     feeds: tuple[FeedName, ...] = Field(min_length=1, strict=False)
     reconnect_ms_min: PositiveCount = 100
@@ -82,6 +86,8 @@ class FeedGroup(Section):
     silence_ms_max: PositiveCount = 30_000
     ping_ms: PositiveCount = 10_000
     gamma_poll_ms: PositiveCount = 5_000
+    rotate_ms: PositiveCount = 600_000
+    quiet_ms: PositiveCount = 5_000
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
