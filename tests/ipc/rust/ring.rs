@@ -58,6 +58,14 @@ pub enum Role {
     Reader = 1,
 }
 
+/// Map a whole file; it stays mapped as long as the process, or its ring, lives.
+pub fn map_shared(file: &File, bytes: usize, is_writable: bool)
+    -> std::io::Result<*const AtomicI64> {
+    let access = if is_writable { PROT_READ | PROT_WRITE } else { PROT_READ };
+    let at = unsafe { mmap(ptr::null_mut(), bytes, access, MAP_SHARED, file.as_raw_fd(), 0) };
+    if at as isize == -1 { Err(std::io::Error::last_os_error()) } else { Ok(at as *const AtomicI64) }
+}
+
 /// One end of a ring. Broadcast readers map it read-only and leave no trace.
 pub struct Ring {
     words: *const AtomicI64,
@@ -85,13 +93,9 @@ impl Ring {
         if bytes < SLOTS * 8 {
             return Err(say("not a ring"));
         }
-        let access = if is_silent { PROT_READ } else { PROT_READ | PROT_WRITE };
-        let at = unsafe { mmap(ptr::null_mut(), bytes, access, MAP_SHARED, file.as_raw_fd(), 0) };
-        if at as isize == -1 {
-            return Err(say("cannot be mapped"));
-        }
+        let words = map_shared(&file, bytes, !is_silent).map_err(|error| say(&error.to_string()))?;
         let mut ring = Ring {
-            words: at as *const AtomicI64,
+            words,
             bytes,
             file,
             pid_word: None,
