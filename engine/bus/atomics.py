@@ -1,4 +1,4 @@
-"""Atomic loads, stores and fences for jitted code, on items of an int64 array.
+"""Atomic loads, stores and fences, and moving a record, for jitted code on int64 arrays.
 
 Plain array access is not enough: `while words[0] == 0: pass` compiles to one load and then a
 constant branch, so a waiting loop would never see the other process. These intrinsics emit LLVM's
@@ -14,6 +14,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from engine.wire.records import RECORD_WORDS
 
 _ON_X86 = platform.machine().lower() in {"x86_64", "amd64"}
 _WORD_BYTES = 8
@@ -82,6 +84,32 @@ def fence_full(typing_context: Any) -> Any:  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def copy_record(
+    typing_context: Any,  # noqa: ARG001
+    target: Any,
+    target_word: Any,  # noqa: ARG001
+    source: Any,
+    source_word: Any,  # noqa: ARG001
+) -> Any:
+    """Copy RECORD_WORDS words between C-contiguous arrays; places count in words from the start.
+
+    A loop over the items compiles to one move a word, each with its index checked for its sign;
+    this is a handful of wide moves.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        ends = []
+        for array, word in ((0, 1), (2, 3)):
+            data = context.make_array(signature.args[array])(context, builder, args[array]).data
+            ends.append(builder.gep(data, [args[word]]))
+        words = ir.Constant(ir.IntType(64), RECORD_WORDS)
+        cgutils.raw_memcpy(builder, ends[0], ends[1], words, _WORD_BYTES, align=_WORD_BYTES)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, source, types.intp), codegen
 
 
 @intrinsic

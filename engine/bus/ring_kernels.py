@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, types
 
 from engine.bus.atomics import (
+    copy_record,
     fence_acquire,
     fence_full,
     fence_release,
@@ -52,8 +53,7 @@ def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> 
         # StoreStore: without it a reader could copy new words under the old stamp.
         fence_release()
         slot = SLOTS_WORD + index * RECORD_WORDS
-        for word in range(RECORD_WORDS):
-            ring[slot + word] = rows[i, word]
+        copy_record(ring, slot, rows, i * RECORD_WORDS)
         position += 1
         store_release(ring, stamps + index, position)
         unpublished += 1
@@ -88,8 +88,7 @@ def poll_broadcast(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
             if load_acquire(ring, stamps + index) != position + 1:
                 break
             slot = SLOTS_WORD + index * RECORD_WORDS
-            for word in range(RECORD_WORDS):
-                out[count, word] = ring[slot + word]
+            copy_record(out, count * RECORD_WORDS, ring, slot)
             # LoadLoad: without it the stamp could be re-read before the words were copied.
             fence_acquire()
             if load_acquire(ring, stamps + index) != position + 1:
@@ -119,8 +118,7 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
             return FULL
     for i in range(count):
         slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
-        for word in range(RECORD_WORDS):
-            ring[slot + word] = rows[i, word]
+        copy_record(ring, slot, rows, i * RECORD_WORDS)
         position += 1
     # Release: the words above are visible to whoever sees this head. A producer killed before here
     # has published nothing of the batch.
@@ -145,8 +143,7 @@ def poll_queue(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
     count = min(local[SEEN] - position, out.shape[0])
     for i in range(count):
         slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
-        for word in range(RECORD_WORDS):
-            out[i, word] = ring[slot + word]
+        copy_record(out, i * RECORD_WORDS, ring, slot)
         position += 1
     # Release: our copies are done before the producer may overwrite these slots.
     if count:

@@ -11,12 +11,15 @@ from numba import njit
 
 from engine.bus import ring_kernels
 from engine.bus.atomics import (
+    copy_record,
     fence_acquire,
+    fence_full,
     fence_release,
     load_acquire,
     pause,
     store_release,
 )
+from engine.wire.records import RECORD_WORDS
 
 KERNELS = ["publish_broadcast", "poll_broadcast", "offer_queue", "poll_queue"]
 READING = ["poll_broadcast", "offer_queue", "poll_queue"]
@@ -36,6 +39,7 @@ def raise_all(words):
         fence_acquire()
         store_release(words, i, load_acquire(words, i) + 1)
         fence_release()
+        fence_full()
         pause()
 
 
@@ -68,3 +72,28 @@ def test_atomics_read_and_write_the_item_they_name():
     words = np.array([3, -4, 2**62])
     raise_all(words)
     assert words.tolist() == [4, -3, 2**62 + 1]
+
+
+@njit
+def copy(target, target_word, source, source_word):
+    copy_record(target, target_word, source, source_word)
+
+
+def test_a_record_is_copied_whole_to_where_it_belongs():
+    """Sixteen words move, from and to any row of either shape, and none beside them."""
+    rows = np.arange(48).reshape(3, RECORD_WORDS)
+    words = np.full(64, -1)
+    copy(words, 24, rows, RECORD_WORDS)
+    assert (words[24:40] == rows[1]).all()
+    assert (np.delete(words, np.s_[24:40]) == -1).all()
+    copy(rows, 2 * RECORD_WORDS, words, 23)
+    assert rows[2].tolist() == [-1, *range(16, 31)]
+    assert (rows[:2].reshape(-1) == np.arange(32)).all()
+
+
+@pytest.mark.parametrize("name", ["publish_broadcast", "offer_queue"])
+def test_a_writer_looks_at_sleepers_after_a_full_fence(name: str):
+    """The look at who sleeps cannot overtake the store of head: the fence is in the code."""
+    kernel = compiled(name)
+    for signature in kernel.signatures:
+        assert "fence seq_cst" in kernel.inspect_llvm(signature)

@@ -131,6 +131,7 @@ def kernel(name: str, bug: Bug | None = None) -> Callable[..., int]:
             "fence_acquire": lambda: ring.fence(Order.ACQUIRE),
             "fence_release": lambda: ring.fence(Order.RELEASE),
             "fence_full": lambda: ring.fence(Order.FULL),
+            "copy_record": copy_record,
         }
         scope = {**vars(ring_kernels), **LAYOUT, **atomics}
         exec(compile(tree, f"<{name}>", "exec"), scope)
@@ -138,6 +139,23 @@ def kernel(name: str, bug: Bug | None = None) -> Callable[..., int]:
         return result
 
     return call
+
+
+def copy_record(target: Any, target_word: int, source: Any, source_word: int) -> None:
+    """Copy a record word by word, in whatever order the explorer likes: a move promises none."""
+    for word_index in range(WORDS):
+        _put(target, target_word + word_index, _get(source, source_word + word_index))
+
+
+def _get(source: Any, at: int) -> Any:
+    return source[at] if isinstance(source, Notes) else source[divmod(at, WORDS)]
+
+
+def _put(target: Any, at: int, value: Any) -> None:
+    if isinstance(target, Notes):
+        target[at] = value
+    else:
+        target[divmod(at, WORDS)] = value
 
 
 class Answers:
