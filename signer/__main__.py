@@ -36,10 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     proc.hide_memory()
     proc.restrict_files()
+    is_locked = proc.lock_memory()  # a kernel that will not is shown, not fatal
     try:
         runtime = RunFile.load(chosen.runtime_dir)
         account = read_secrets(chosen.secrets_fd)
         counters = create_counters(runtime.counters(PROCESS), tally.NAMES)
+        counters.set(tally.MEMORY_LOCKED, int(is_locked))
         duty = build_duty(runtime, account, counters)
     except HostError as error:
         print(f"halftick {PROCESS}: {error}", file=sys.stderr)

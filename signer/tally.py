@@ -38,6 +38,7 @@ NAMES = (
     "clock_warnings",
     "latched_reason",
     "spent_today_usd",
+    "memory_locked",
 )
 (
     ORDERS_SIGNED,
@@ -73,5 +74,6 @@ NAMES = (
     CLOCK_WARNINGS,
     LATCHED_REASON,
     SPENT_TODAY_USD,
+    MEMORY_LOCKED,
 ) = range(len(PROCESS_COUNTERS), len(PROCESS_COUNTERS) + len(NAMES))
 BY_RUNG = (SIGNED_FULL, SIGNED_WITH_NONCE, SIGNED_AHEAD)  # in the order of the rungs

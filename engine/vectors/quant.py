@@ -25,6 +25,7 @@ from engine.math.units import MICROS, SIZE_STEP
 from engine.vectors.case import Case, Fact, NotComputed, Row, rows_of
 from engine.vectors.quant_latency import LATENCY
 from engine.vectors.quant_paper import paper_facts
+from engine.vectors.quant_queue import queue_facts
 from engine.vectors.values import decimal, exact_micros, exponent
 
 _REL_TOL, _ABS_TOL = 1e-9, 1e-12
@@ -186,5 +187,6 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], Iterable[Fact]]] = {
     "order_fee": _order_fee,
     "paper_order": paper_facts,
     "post_only_bid": _post_only_bid,
+    "queue_model": queue_facts,
     **LATENCY,
 }

@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "engine.exchange.market",
         "engine.exchange.matching",
         "engine.exchange.pool",
+        "engine.exchange.queue_model",
         "engine.host.errors",
         "engine.math",
         "engine.wire",
