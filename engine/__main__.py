@@ -33,20 +33,23 @@ def main() -> int:
     counters = create_counters(runtime.counters(PROCESS), COUNTERS)
     params = from_settings(runtime.settings, run_seed=runtime.run_id)
     try:
-        duties: list[Duty] = [CoreDuty(runtime, params, counters)]
+        core = CoreDuty(runtime, params, counters)
     except StrategyError as error:
         print(f"{PROCESS}: {error}", file=sys.stderr)
         return int(Exit.REFUSED)
+    duties: list[Duty] = [core]
     if arguments.fused:
         from engine.fused import around  # only this profile may join the three packages
 
         try:
-            duties = around(duties[0], runtime, arguments.secrets_fd)
+            duties = around(core, runtime, arguments.secrets_fd)
         except HostError as error:
             print(f"{PROCESS}: {error}", file=sys.stderr)
             return int(error.exit_code)
     host = runtime.settings["host"]
     idle = Idle.for_profile(runtime.settings["run"]["profile"], park_us=host["park_us"])
+    if host["park"] == "futex" and not arguments.fused:
+        idle.nap = core.nap
     return run_duties(
         PROCESS,
         runtime,

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.bus.counters import CounterFile
 from engine.bus.ring import BroadcastReader, BroadcastWriter, QueueReader, QueueWriter
+from engine.bus.wait import Sleeper
 from engine.core.engine import Engine
 from engine.core.params import EngineParams
 from engine.host.clock import Clock
@@ -17,6 +18,7 @@ from engine.host.runfile import RunFile
 from engine.wire.codes import Flag, Kind, Reason, Source
 from engine.wire.records import RECORD_WORDS, new, pack_word0, words
 
+NAP_US = 1_000  # who naps is woken by what comes, so this bounds its heartbeat alone
 TIMER_NS = 50_000_000  # the core hears of time at least this often
 GAUGES_NS = 20_000_000  # how often the slower counters are refreshed
 QUEUE_ROWS = 512  # at most this many records of each queue a batch
@@ -77,6 +79,7 @@ class CoreDuty:
             BroadcastReader(ring(f"md.{group}"), run_id, from_start=True) for group in groups
         ]
         self._lost = [0] * len(groups)
+        self._sleeper = Sleeper([self._control, self._private, self._exec, *self._market_data])
         self._orders = QueueWriter(ring("orders"), run_id)
         self._tape = BroadcastWriter(ring("tape"), run_id)
 
@@ -98,9 +101,14 @@ class CoreDuty:
             self._gauge()
         return count
 
+    def nap(self, duration_us: int) -> None:
+        """Sleep until a ring has something, for `duration_us` or a little longer at most."""
+        self._sleeper.sleep(max(duration_us, NAP_US))
+
     def close(self) -> None:
         """Detach from every ring."""
         self._gauge()
+        self._sleeper.close()
         for end in (self._control, self._private, self._exec, self._orders, self._tape):
             end.close()
         for reader in self._market_data:

@@ -104,8 +104,9 @@ class Fleet:
     def lay_out(self) -> None:
         """Make the run file and the rings; from here on `tell_core` works."""
         run = self._write_run_file()
+        memory = plan.ring_memory(self.settings)
         for ring in plan.rings_of(self.settings):
-            create_ring(run.ring(ring.name), ring.discipline, ring.capacity, run.run_id)
+            create_ring(run.ring(ring.name), ring.discipline, ring.capacity, run.run_id, memory)
         self._control = QueueWriter(run.ring("control"), run.run_id)
 
     def _write_run_file(self) -> RunFile:

@@ -15,7 +15,7 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.bus.ring import Discipline
+from engine.bus.ring import Discipline, Memory
 from engine.host.config.schema import Settings
 from engine.host.errors import RefuseError
 from engine.host.pin import assign_cores
@@ -78,6 +78,13 @@ def rings_of(settings: Settings) -> list[RingPlan]:
         RingPlan("exec", Discipline.QUEUE, capacity.exec),
         RingPlan("tape", Discipline.BROADCAST, capacity.tape),
     ]
+
+
+def ring_memory(settings: Settings) -> Memory:
+    """Return what is asked of the kernel for every ring of a run."""
+    wanted = settings.host.ring_memory
+    memory = Memory.LOCKED if wanted.locked else Memory.PLAIN
+    return memory | Memory.HUGE_PAGES if wanted.huge_pages else memory
 
 
 def python_command(*arguments: str) -> tuple[str, ...]:

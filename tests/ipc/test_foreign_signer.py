@@ -39,10 +39,12 @@ def runtime_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def settings(state_dir: Path, program: Path) -> Settings:
-    """Return the demo's settings with another program in the signer's place."""
+    """Return the demo's settings with another program in the signer's place, which also has to wake
+    a core that sleeps on its rings."""
     values = load_settings(Path(str(files("engine.cli") / "demo.toml"))).to_json()
     values["run"] |= {"name": "foreign", "directory": str(state_dir)}
     values["process"] = {"signer": {"command": [str(program)]}}
+    values["host"] |= {"park": "futex", "ring_memory": {"locked": False, "huge_pages": True}}
     return Settings.from_json(values)
 
 
@@ -59,6 +61,7 @@ def tape_rows(state_dir: Path) -> np.ndarray:
         return np.concatenate([part.rows.copy() for part in tape.slices()])
 
 
+@pytest.mark.slow
 def test_a_rust_process_takes_the_signers_place(tmp_path: Path, runtime_root: Path, compiled):
     """Supervisor, feed, core, recorder and exchange run with a signer of std-only Rust: it becomes
     ready, answers every order, stops in order, and its reports are on a tape that replays."""

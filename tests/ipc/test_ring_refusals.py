@@ -13,6 +13,7 @@ from engine.bus.ring import (
     BroadcastReader,
     BroadcastWriter,
     Discipline,
+    Memory,
     QueueReader,
     QueueWriter,
     RingError,
@@ -148,3 +149,40 @@ def test_a_closed_end_cannot_be_used(queue: Path):
     writer.close()
     with pytest.raises(TypeError):
         writer.offer(np.zeros((1, RECORD_WORDS), np.int64))
+
+
+@pytest.mark.parametrize("discipline", Discipline, ids=lambda d: d.name)
+@pytest.mark.parametrize("memory", [Memory.LOCKED, Memory.HUGE_PAGES, ~Memory.PLAIN])
+def test_a_ring_is_mapped_as_its_maker_wished(
+    runtime_dir: Path, discipline: Discipline, memory: Memory
+):
+    """Every end of a locked ring has it locked; huge pages or not, it is a ring as any other."""
+    path = runtime_dir / "x.ring"
+    create_ring(path, discipline, 64, RUN_ID, memory)
+    is_queue = discipline is Discipline.QUEUE
+    reader = (QueueReader if is_queue else BroadcastReader)(path, RUN_ID)
+    out = np.empty((1, RECORD_WORDS), np.int64)
+    if is_queue:
+        writer = QueueWriter(path, RUN_ID)
+        assert writer.offer(np.ones((1, RECORD_WORDS), np.int64))
+        writer.close()
+    assert reader.poll(out) == is_queue
+    status = Path("/proc/self/smaps").read_text()
+    mapped = status[status.index(str(path)) :].split("VmFlags:")[1].splitlines()[0]
+    assert ("lo" in mapped.split()) is bool(memory & Memory.LOCKED)
+    reader.close()
+
+
+def test_memory_that_may_not_be_locked_is_refused(queue: Path, monkeypatch):
+    """A ring that demands to be locked is not attached where the kernel forbids that."""
+    header = np.memmap(queue, np.int64, "r+")
+    header[ring_header.MEMORY_WORD] = Memory.LOCKED
+    header.flush()
+
+    class NoLibrary:
+        def mlock(self, *_: object) -> int:
+            return -1
+
+    monkeypatch.setattr(shm.ctypes, "CDLL", lambda *_, **__: NoLibrary())
+    with pytest.raises(BusError, match=r"memory cannot be locked: file=.*orders.ring, bytes=1664"):
+        QueueReader(queue, RUN_ID)

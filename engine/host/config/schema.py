@@ -275,10 +275,19 @@ class RingCapacity(Section):
     tape: Capacity = 1 << 18
 
 
+class RingMemory(Section):
+    """What to ask of the kernel for the rings. locked: never swapped out, or nothing starts."""
+
+    locked: bool = False
+    huge_pages: bool = False
+
+
 class Host(Section):
-    """How processes run and are watched."""
+    """How processes run and are watched. park: what ends the sleep of an idle core, see `Idle`."""
 
     ring_capacity: RingCapacity = RingCapacity()
+    ring_memory: RingMemory = RingMemory()
+    park: Literal["timer", "futex"] = "timer"
     park_us: PositiveCount = 100
     instruments_max: PositiveCount = 256
     ready_ms_max: PositiveCount = 60_000
