@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.wire.records import RECORD_BYTES, RECORD_WORDS
 
 RUN_ID = 1
 BATCH = 64
+PACE_S = 0.001
 
 
 def serve(commands: Connection, ring: Path, address: str, queue: Queue[bytes]) -> None:
@@ -34,6 +36,11 @@ def serve(commands: Connection, ring: Path, address: str, queue: Queue[bytes]) -
             elif transport == "zeromq":
                 for _ in range(count):
                     socket.send(message)
+            elif transport == "paced":
+                for _ in range(count):
+                    time.sleep(PACE_S)
+                    rows[0, 0] = time.perf_counter_ns()
+                    writer.offer(rows[:1])
             else:
                 for _ in range(count):
                     queue.put(message)

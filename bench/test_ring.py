@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from ring_hop import build_c, c_hops, cycles_per_ns, jitted_hops, warm_up
 from ring_peer import BATCH, RUN_ID, serve
 
 from engine.bus.ring import (
@@ -22,16 +24,30 @@ from engine.bus.ring import (
     QueueWriter,
     create_ring,
 )
+from engine.bus.wait import Sleeper
+from engine.host import proc
+from engine.host.idle import YIELD_ROUNDS
 from engine.wire.records import RECORD_WORDS
 
 CAPACITY = 4096
+HOP_GAP_NS = 50_000
+PARK_S = 100e-6  # host.park_us, as it is set by default
+SLEEP_US = 1_000
 OUT = np.empty((256, RECORD_WORDS), np.int64)
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[tuple[QueueWriter, QueueReader]]:
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, as the runtime directory is, where the machine has such a place."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def queue(memory: Path) -> Iterator[tuple[QueueWriter, QueueReader]]:
     """Both ends of a queue, in this process."""
-    path = tmp_path / "orders.ring"
+    path = memory / "orders.ring"
     create_ring(path, Discipline.QUEUE, CAPACITY, RUN_ID)
     writer, reader = QueueWriter(path, RUN_ID), QueueReader(path, RUN_ID)
     yield writer, reader
@@ -40,9 +56,9 @@ def queue(tmp_path: Path) -> Iterator[tuple[QueueWriter, QueueReader]]:
 
 
 @pytest.fixture
-def broadcast(tmp_path: Path) -> Iterator[tuple[BroadcastWriter, BroadcastReader]]:
+def broadcast(memory: Path) -> Iterator[tuple[BroadcastWriter, BroadcastReader]]:
     """Both ends of a broadcast ring, in this process."""
-    path = tmp_path / "md.ring"
+    path = memory / "md.ring"
     create_ring(path, Discipline.BROADCAST, CAPACITY, RUN_ID)
     writer, reader = BroadcastWriter(path, RUN_ID), BroadcastReader(path, RUN_ID)
     yield writer, reader
@@ -83,19 +99,56 @@ def test_empty_poll(benchmark, queue):
     assert benchmark(reader.poll, OUT) == 0
 
 
-def test_stream_between_processes(benchmark, tmp_path: Path):
+def test_hop_between_cores(benchmark, memory: Path, tmp_path: Path):
+    """One record from core to core, paced, beside a C ring of the same layout in the same run.
+
+    Every frame pays this on its way to the core and every order on its way to the signer; at more
+    than twice the C ring's median the machine is no longer the limit, the code is. Both sides spin
+    on cores of their own; rounds are taken in turn, and of each side its quietest counts, for where
+    neighbours take a core away the scheduler is measured.
+    """
+    program = build_c(tmp_path)
+    cores = sorted(os.sched_getaffinity(0))
+    if program is None or len(cores) < 2:
+        pytest.skip("needs gcc, x86 and two cores")
+    warm_up()
+    count, rounds = (50, 1) if benchmark.disabled else (4_000, 7)
+    per_ns = cycles_per_ns()
+    gap_cycles = int(HOP_GAP_NS * per_ns)
+    both = cores[0], cores[1]
+    paths = {name: memory / f"{name}.ring" for name in ("jitted", "c")}
+    for path in paths.values():
+        create_ring(path, Discipline.QUEUE, CAPACITY, RUN_ID)
+    hops: dict[str, list[np.ndarray]] = {name: [] for name in paths}
+
+    def play_c() -> None:
+        hops["c"].append(c_hops(program, paths["c"], count, gap_cycles, both))
+
+    def play_jitted() -> None:
+        hops["jitted"].append(jitted_hops(paths["jitted"], count, gap_cycles, both))
+
+    benchmark.pedantic(play_jitted, setup=play_c, rounds=rounds)
+    info = benchmark.extra_info
+    for name, rounds_taken in hops.items():
+        quietest = min(rounds_taken, key=np.median) / per_ns
+        info[f"{name}_p50_ns"] = round(np.median(quietest))
+        info[f"{name}_p99_ns"] = round(np.percentile(quietest, 99))
+    info["times_c_p50"] = round(info["jitted_p50_ns"] / info["c_p50_ns"], 2)
+
+
+def test_stream_between_processes(benchmark, memory: Path):
     """Messages of 128 bytes a second from another process, beside ZeroMQ and multiprocessing.Queue.
 
     A feed burst must drain faster than the venue can send; a drop towards the peers' numbers would
     show as market data that is old when it is looked at. Rounds of the three are interleaved; the
     ratios of their medians are in `extra_info`.
     """
-    path = tmp_path / "orders.ring"
+    path = memory / "orders.ring"
     create_ring(path, Discipline.QUEUE, CAPACITY, RUN_ID)
     reader = QueueReader(path, RUN_ID)
     scale = 1 if benchmark.disabled else 100
     counts = {"ring": 100 * BATCH * scale, "zeromq": 500 * scale, "queue": 200 * scale}
-    address = f"ipc://{tmp_path}/zmq"
+    address = f"ipc://{memory}/zmq"
     spawn = multiprocessing.get_context("spawn")
     inbox = spawn.Queue()
     commands, theirs = spawn.Pipe()
@@ -143,3 +196,69 @@ def test_stream_between_processes(benchmark, tmp_path: Path):
     benchmark.extra_info["times_zeromq"] = round(medians["ring"] / medians["zeromq"], 1)
     benchmark.extra_info["times_queue"] = round(medians["ring"] / medians["queue"], 1)
     assert sender.exitcode == 0
+
+
+WAITS = ("spin", "yield", "park", "futex")
+
+
+def test_waiting_for_a_paced_record(benchmark, memory: Path):
+    """From offer to poll when records come a millisecond apart, by how the reader waits.
+
+    In the profiles that leave the cores to others every tick pays this: the difference between
+    `park` and `futex` is how late the core hears of a tick after a quiet moment. One round holds
+    all four in turn; `cpu` is how much of a core the reader burnt.
+    """
+    path = memory / "orders.ring"
+    create_ring(path, Discipline.QUEUE, CAPACITY, RUN_ID)
+    reader = QueueReader(path, RUN_ID)
+    sleeper = Sleeper([reader])
+    proc.sleep_exactly()
+    spawn = multiprocessing.get_context("spawn")
+    inbox = spawn.Queue()
+    commands, theirs = spawn.Pipe()
+    sender = spawn.Process(target=serve, args=(theirs, path, f"ipc://{memory}/zmq", inbox))
+    sender.start()
+    assert commands.recv() == "ready"
+    count, rounds = (20, 1) if benchmark.disabled else (500, 5)
+    pauses: dict[str, Callable[[], object]] = {
+        "spin": lambda: None,
+        "yield": os.sched_yield,
+        "park": lambda: time.sleep(PARK_S),
+        "futex": lambda: sleeper.sleep(SLEEP_US),
+    }
+    taken: dict[str, list[int]] = {name: [] for name in WAITS}
+    burnt: dict[str, float] = dict.fromkeys(WAITS, 0.0)
+    spent: dict[str, float] = dict.fromkeys(WAITS, 0.0)
+
+    def receive(name: str) -> None:
+        commands.send(("paced", count))
+        left, idle, pause = count, 0, pauses[name]
+        began, began_cpu = time.perf_counter(), time.process_time()
+        while left:
+            got = reader.poll(OUT)
+            if got:
+                now_ns = time.perf_counter_ns()
+                taken[name] += [now_ns - stamp for stamp in OUT[:got, 0].tolist()]
+                left, idle = left - got, 0
+            elif name in ("park", "futex") and idle < YIELD_ROUNDS:
+                idle += 1
+                os.sched_yield()
+            else:
+                pause()
+        spent[name] += time.perf_counter() - began
+        burnt[name] += time.process_time() - began_cpu
+
+    def play() -> None:
+        for name in WAITS:
+            receive(name)
+
+    benchmark.pedantic(play, rounds=rounds)
+    commands.send(None)
+    sender.join()
+    sleeper.close()
+    reader.close()
+    for name in WAITS:
+        for percent in (50, 99):
+            us = np.percentile(taken[name], percent) / 1_000
+            benchmark.extra_info[f"{name}_p{percent}_us"] = round(us, 1)
+        benchmark.extra_info[f"{name}_cpu"] = round(burnt[name] / spent[name], 2)
