@@ -25,7 +25,8 @@ from engine.host.supervisor import Supervisor
 from engine.wire.codes import Reason
 
 __all__ = ["runtime_root"]
-pytestmark = pytest.mark.usefixtures("runtime_root")
+# Waiting out deadlines and deaths takes its time; `make test-full` has it.
+pytestmark = [pytest.mark.usefixtures("runtime_root"), pytest.mark.slow]
 
 
 class Run:
