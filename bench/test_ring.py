@@ -26,12 +26,13 @@ from engine.bus.ring import (
 )
 from engine.bus.wait import Sleeper
 from engine.host import proc
-from engine.host.idle import YIELD_ROUNDS
+from engine.host.idle import YIELD_ROUNDS, sleep_us
 from engine.wire.records import RECORD_WORDS
 
 CAPACITY = 4096
 HOP_GAP_NS = 50_000
-PARK_S = 100e-6  # host.park_us, as it is set by default
+QUIET_NS_MAX = 5_000  # a hop beyond this has waited for the scheduler
+PARK_US = 100  # host.park_us, as it is set by default
 SLEEP_US = 1_000
 OUT = np.empty((256, RECORD_WORDS), np.int64)
 
@@ -133,7 +134,9 @@ def test_hop_between_cores(benchmark, memory: Path, tmp_path: Path):
         quietest = min(rounds_taken, key=np.median) / per_ns
         info[f"{name}_p50_ns"] = round(np.median(quietest))
         info[f"{name}_p99_ns"] = round(np.percentile(quietest, 99))
-    info["times_c_p50"] = round(info["jitted_p50_ns"] / info["c_p50_ns"], 2)
+    is_quiet = max(info["jitted_p50_ns"], info["c_p50_ns"]) < QUIET_NS_MAX
+    ratio = round(info["jitted_p50_ns"] / info["c_p50_ns"], 2)
+    info["times_c_p50"] = ratio if is_quiet else "inconclusive: a core was never free"
 
 
 def test_stream_between_processes(benchmark, memory: Path):
@@ -223,7 +226,7 @@ def test_waiting_for_a_paced_record(benchmark, memory: Path):
     pauses: dict[str, Callable[[], object]] = {
         "spin": lambda: None,
         "yield": os.sched_yield,
-        "park": lambda: time.sleep(PARK_S),
+        "park": lambda: sleep_us(PARK_US),
         "futex": lambda: sleeper.sleep(SLEEP_US),
     }
     taken: dict[str, list[int]] = {name: [] for name in WAITS}
