@@ -5,12 +5,13 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 	&& { echo $$python; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-full bench bench-tiny check lock clean
+.PHONY: help install demo test test-slow test-full bench bench-tiny bench-gate bench-peers check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +47,24 @@ bench: install  ## measure and write the tables of bench/README.md; read it befo
 bench-tiny: install  ## run every bench once, as a test, without measuring
 	@$(PYTEST) bench --benchmark-disable
 
+bench-gate: install  ## fail where something became slower: counts, ratios, and BASE=HEAD~1 against this tree
+	@$(PYTEST) -q tests/unit/test_sign_cost.py tests/unit/test_atomics.py tests/unit/test_hot_kernels.py
+	@PYTHONPATH=bench:tests $(BIN)/python bench/gate.py $(if $(BASE),--base-revision $(BASE)) $(GATE_ARGS)
+
+bench-peers: install $(PEERS)/.installed  ## measure what others would use beside us; ten minutes
+	@for peer in frame_decode ipc http_post stock_stack; do \
+		PYTHONPATH=bench:tests $(PEERS)/bin/python bench/peers/$$peer.py || exit 1; done
+
+# The peers' packages, and behind them this project's own environment.
+$(PEERS)/.installed: bench/peers/requirements.lock $(INSTALLED)
+	@echo "installing the peers into $(PEERS) ..."
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip -qq --disable-pip-version-check --no-input install \
+		--require-hashes -r bench/peers/requirements.lock
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		> $$($(PEERS)/bin/python -c 'import site; print(site.getsitepackages()[0])')/halftick-peers.pth
+	@touch $@
+
 check: install  ## lint, format, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -56,5 +75,5 @@ lock: pyproject.toml  ## write requirements.lock anew (needs uv)
 		--no-annotate --no-header --extra dev --extra demo pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything derived, but not runs/
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""What the compiler made of the kernels between a frame and an order: machine code that keeps off
+the heap and needs no interpreter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from numba import njit
+
+from engine.core import kernel
+from feeds import clob_levels, clob_scan
+from signer import keccak
+
+KERNELS = [
+    clob_scan.scan,
+    clob_scan._object,
+    clob_levels.book_side,
+    clob_levels.changes_list,
+    kernel.apply_market_data,
+    kernel.fire,
+    keccak.permute,
+]
+
+
+@pytest.mark.parametrize("hot", KERNELS, ids=lambda hot: hot.py_func.__name__)
+def test_a_hot_kernel_allocates_nothing(hot: Any) -> None:
+    """No kernel asks for memory or falls back to Python objects: nothing to wait for, or collect.
+
+    It is compiled here, with its own options: what comes from numba's cache cannot be looked into.
+    """
+    options = {**hot.targetoptions, "cache": False}
+    options.pop("nopython", None)
+    compiled = njit(hot.signatures, **options)(hot.py_func)
+    for signature in compiled.signatures:
+        assert not compiled.overloads[signature].objectmode
+        text = compiled.inspect_asm(signature)
+        assert "NRT_MemInfo_alloc" not in text
+        assert "PyObject_Call" not in text
