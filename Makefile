@@ -31,10 +31,10 @@ demo: install  ## play the recorded markets through the whole engine and show th
 	@$(BIN)/halftick demo
 
 test: install  ## what a newcomer runs: everything but the slow tests
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not gate"
 
 test-slow: install  ## the slow tests alone
-	@$(PYTEST) -m slow
+	@$(PYTEST) -m "slow and not gate"
 
 test-full: test test-slow  ## all tests
 
@@ -49,6 +49,7 @@ bench-tiny: install  ## run every bench once, as a test, without measuring
 
 bench-gate: install  ## fail where something became slower: counts, ratios, and BASE=HEAD~1 against this tree
 	@$(PYTEST) -q tests/unit/test_sign_cost.py tests/unit/test_atomics.py tests/unit/test_hot_kernels.py
+	@$(PYTEST) -q -m gate
 	@PYTHONPATH=bench:tests $(BIN)/python bench/gate.py $(if $(BASE),--base-revision $(BASE)) $(GATE_ARGS)
 
 bench-peers: install $(PEERS)/.installed  ## measure what others would use beside us; ten minutes

@@ -14,6 +14,8 @@ from versions import Version, VersionError
 
 from engine.backoffice.bootstrap import Verdict
 
+pytestmark = pytest.mark.gate  # ratios of measured times: not for a busy machine
+
 ROOT = Path(__file__).resolve().parents[2]
 UNCHANGED_RUNS = 5  # of the gate as it is; more are a loop around this test
 HELD_UP = '''
