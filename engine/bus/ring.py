@@ -217,6 +217,8 @@ def _attach_side(path: Path, discipline: Discipline, run_id: int, pid_word: int)
         mapping.close()
         raise
     sign_in(mapping, pid_word)
+    if pid_word == WRITER_PID_WORD:
+        wake(mapping.words)  # the last writer may have died between its head and its call
     return mapping
 
 

@@ -20,7 +20,7 @@ lines: the prefetcher fetches lines in pairs), so no core takes a line from anot
  512    64   reader_pid    0 = closed in good order                    (queue; at attach, close)
  520    65   reader_count  how often a reader attached
  528    66   waiting       1 = a reader may be asleep on head           (set by it, taken back by
-                                                                        the producer who wakes it)
+                                                                        the producer: see `wait`)
  640    80   slots         capacity x 128 bytes; record number i is in slot i % capacity
  ...         stamps        capacity x 8 bytes, broadcast only: i + 1 while record i is whole in its
                            slot, 0 while it is being written

@@ -34,6 +34,16 @@ _ROWS = types.Array(types.int64, 2, "C")
 _ROWS_READ = types.Array(types.int64, 2, "C", readonly=True)
 
 
+@njit(types.boolean(_WORDS), cache=True, inline="always")
+def take_back_waiting(ring: np.ndarray) -> bool:
+    """Return whether a reader may be asleep, and take its word back; before head moves, never
+    after: it could be the word of a reader that has read what is new and lies down again."""
+    if load_acquire(ring, WAITING_WORD) == 0:
+        return False
+    store_release(ring, WAITING_WORD, 0)
+    return True
+
+
 @njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
 def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
     """Hot path. Publish every row and return DONE or DONE_WAKE; never waits.
@@ -46,6 +56,7 @@ def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> 
     capacity = local[CAPACITY]
     stamps = SLOTS_WORD + capacity * RECORD_WORDS
     position = local[POSITION]
+    is_anyone_asleep = take_back_waiting(ring)
     unpublished = 0
     for i in range(rows.shape[0]):
         index = position & (capacity - 1)
@@ -64,7 +75,7 @@ def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> 
     local[POSITION] = position
     # StoreLoad: without it a reader that goes to sleep at this moment would be missed.
     fence_full()
-    return DONE_WAKE if load_acquire(ring, WAITING_WORD) else DONE
+    return DONE_WAKE if is_anyone_asleep or load_acquire(ring, WAITING_WORD) else DONE
 
 
 @njit(types.int64(_WORDS_READ, _ROWS, _WORDS), cache=True)
@@ -116,6 +127,7 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
         local[SEEN] = load_acquire(ring, TAIL_WORD)
         if count > capacity - (position - local[SEEN]):
             return FULL
+    is_anyone_asleep = take_back_waiting(ring)
     for i in range(count):
         slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
         copy_record(ring, slot, rows, i * RECORD_WORDS)
@@ -125,7 +137,7 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
     store_release(ring, HEAD_WORD, position)
     local[POSITION] = position
     fence_full()  # StoreLoad: as in `publish_broadcast`
-    return DONE_WAKE if load_acquire(ring, WAITING_WORD) else DONE
+    return DONE_WAKE if is_anyone_asleep or load_acquire(ring, WAITING_WORD) else DONE
 
 
 @njit(types.int64(_WORDS, _ROWS, _WORDS), cache=True)

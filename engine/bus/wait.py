@@ -2,13 +2,16 @@
 
 A reader that has run out of patience says so in the `waiting` word of each of its rings and asks
 the kernel to sleep for as long as every `head` is where the reader stands. Whoever publishes next
-sees the word, takes it back and wakes. As long as nobody sleeps a writer pays one fence and one
-look; `publish` and `offer` make no system call.
+takes the word back, moves `head` and wakes. As long as nobody sleeps a writer pays one fence and
+two looks; `publish` and `offer` make no system call.
 
-    writer   head := n;    full fence;   waiting?  -> waiting := 0, wake
-    reader   waiting := 1; full fence (in the kernel);  head = position?  -> sleep
+    writer   waiting? -> waiting := 0;   head := n;   full fence;   it was or is waiting -> wake
+    reader   waiting := 1;   full fence (in the kernel);   head = position?  -> sleep
 
-One of the two always sees the other: both looks cannot come before both stores.
+One of the two always sees the other: both looks cannot come before both stores. And the word is
+taken back before `head` moves: a reader can say it again only after it has seen the new `head`, so
+what a writer takes back is never the word of somebody it does not wake. A writer that died between
+the two left its reader asleep; whoever attaches after it wakes once.
 """
 
 from __future__ import annotations
@@ -40,8 +43,7 @@ _syscall.restype = ctypes.c_long
 
 
 def wake(ring: np.ndarray) -> None:
-    """Wake who sleeps on a ring (its file as int64 words); for a writer told that somebody does."""
-    ring[WAITING_WORD] = 0
+    """Wake who sleeps on a ring (its file as int64 words); for a writer told that somebody may."""
     head = ring.ctypes.data + HEAD_WORD * WORD_BYTES
     _syscall(_FUTEX, ctypes.c_void_p(head), _FUTEX_WAKE, _EVERYBODY, None, None, 0)
 

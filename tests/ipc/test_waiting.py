@@ -20,7 +20,7 @@ from engine.bus.ring import (
     QueueWriter,
     create_ring,
 )
-from engine.bus.ring_header import WAITING_WORD
+from engine.bus.ring_header import HEAD_WORD, WAITING_WORD
 from engine.bus.wait import Sleeper
 from engine.wire.records import RECORD_WORDS
 
@@ -92,6 +92,30 @@ def test_no_wake_up_is_ever_missed(runtime_dir: Path, peer):
     sleeper.close()
     writer.close()
     reader.close()
+
+
+def test_a_writer_that_died_before_it_woke_leaves_nobody_asleep(runtime_dir: Path):
+    """Its record is there, its call to the kernel is not: who attaches next makes up for it."""
+    path = runtime_dir / "x.ring"
+    create_ring(path, Discipline.QUEUE, 64, RUN_ID)
+    reader = QueueReader(path, RUN_ID)
+    sleeper = Sleeper([reader])
+    thread = threading.Thread(target=take_all, args=(sleeper, reader, 1))
+    thread.start()
+    wait_until(lambda: header(path)[WAITING_WORD] == 1, DEADLINE_S, "the reader says so")
+    wait_until(lambda: is_in_futex(thread), DEADLINE_S, "the reader sleeps")
+    header(path)[[WAITING_WORD, HEAD_WORD]] = 0, 1  # all of an offer but the call
+    writer = QueueWriter(path, RUN_ID)
+    thread.join(DEADLINE_S)
+    assert not thread.is_alive(), "the reader was not woken"
+    for end in (sleeper, reader, writer):
+        end.close()
+
+
+def is_in_futex(thread: threading.Thread) -> bool:
+    """Return whether a thread of this process is asleep in the kernel on several words."""
+    call = Path(f"/proc/self/task/{thread.native_id}/syscall").read_text().split()[0]
+    return call == str(wait._FUTEX_WAITV)
 
 
 def test_any_of_several_rings_wakes(runtime_dir: Path):

@@ -98,12 +98,17 @@ static inline int64_t *ring_slot(const ring *r, int64_t position) {
 
 /* Full fence: without it head could become visible only after we looked, and a reader that has just
  * gone to sleep would be missed. */
-static inline void ring_wake(ring *r) {
+static inline void ring_wake(ring *r, bool is_anyone_asleep) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(r->words + WAITING, __ATOMIC_RELAXED)) {
-        __atomic_store_n(r->words + WAITING, 0, __ATOMIC_RELAXED);
+    if (is_anyone_asleep || __atomic_load_n(r->words + WAITING, __ATOMIC_RELAXED))
         syscall(SYS_futex, r->words + HEAD, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-    }
+}
+
+/* Before head moves, never after: it could be the word of a reader that lies down again. */
+static inline bool ring_take_back_waiting(ring *r) {
+    if (!__atomic_load_n(r->words + WAITING, __ATOMIC_RELAXED)) return false;
+    __atomic_store_n(r->words + WAITING, 0, __ATOMIC_RELAXED); /* the release of head orders it */
+    return true;
 }
 
 static inline void ring_set_head(ring *r) {
@@ -117,6 +122,7 @@ static inline void ring_begin_slot(ring *r) {
 
 static inline void ring_publish(ring *r, const void *records, int64_t count) {
     const char *source = records;
+    bool is_anyone_asleep = ring_take_back_waiting(r);
     for (int64_t i = 0; i < count; i++, source += HALFTICK_RECORD_BYTES) {
         ring_begin_slot(r);
         memcpy(ring_slot(r, r->position), source, HALFTICK_RECORD_BYTES);
@@ -125,7 +131,7 @@ static inline void ring_publish(ring *r, const void *records, int64_t count) {
         if ((i + 1) % (r->capacity / 2) == 0) ring_set_head(r);
     }
     ring_set_head(r);
-    ring_wake(r);
+    ring_wake(r, is_anyone_asleep);
 }
 
 static inline bool ring_copy(ring *r, void *target) {
@@ -155,10 +161,11 @@ static inline bool ring_offer(ring *r, const void *records, int64_t count) {
         if (count > r->capacity - (r->position - r->seen)) return false;
     }
     const char *source = records;
+    bool is_anyone_asleep = ring_take_back_waiting(r);
     for (int64_t i = 0; i < count; i++, source += HALFTICK_RECORD_BYTES)
         memcpy(ring_slot(r, r->position++), source, HALFTICK_RECORD_BYTES);
     ring_set_head(r);
-    ring_wake(r);
+    ring_wake(r, is_anyone_asleep);
     return true;
 }
 

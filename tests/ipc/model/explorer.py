@@ -96,17 +96,19 @@ def explore(
 ) -> str | None:
     """Return the first complaint of `verdict` over all executions, None if there is none.
 
-    All memory is 0 at first. An address is stored to by one thread alone, so what has taken effect
-    says what it holds.  verdict: is asked whenever the last thread is through, with the operations
-    of each thread that have taken effect (as bits) and whether a load found something else than
-    `wanted`.
+    All memory is 0 at first.  verdict: is asked whenever the last thread is through, with the
+    operations of each thread that have taken effect (as bits) and whether a load found something
+    else than `wanted`.
     """
-    State = tuple[tuple[int, ...], bool]
-    start: State = ((0,) * len(threads), False)
+    # What has taken effect says what an address holds, unless more than one thread stores to it.
+    stores = [{op.address for op in t.ops if op.do is Do.STORE} for t in threads]
+    disputed = sorted({a for n, mine in enumerate(stores) for a in mine & set().union(*stores[:n])})
+    State = tuple[tuple[int, ...], bool, tuple[int, ...]]
+    start: State = ((0,) * len(threads), False, (0,) * len(disputed))
     seen = {start}
     stack: list[tuple[State, dict[int, int]]] = [(start, {})]
     while stack:
-        (done, is_deceived), memory = stack.pop()
+        (done, is_deceived, _), memory = stack.pop()
         if done[-1] == threads[-1].whole:
             complaint = verdict(done, is_deceived)
             if complaint:
@@ -121,7 +123,7 @@ def explore(
                     now = {**memory, op.address: op.value or 0}
                 is_wrong = op.wanted not in (None, found)
                 after = (*done[:t], done[t] | 1 << j, *done[t + 1 :])
-                state = (after, is_deceived or is_wrong)
+                state = (after, is_deceived or is_wrong, tuple(now.get(a, 0) for a in disputed))
                 if state not in seen:
                     seen.add(state)
                     stack.append((state, now))

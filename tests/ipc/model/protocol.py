@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 
 from explorer import Do, Op, Order, Thread, Trace, explore
 from recorder import (
@@ -16,6 +17,7 @@ from recorder import (
     SLOTS,
     TAIL,
     WAITING,
+    WAKES,
     WORDS,
     Bug,
     Noted,
@@ -28,7 +30,7 @@ from recorder import (
     word,
 )
 
-from engine.bus.ring_kernels import DONE, LOST, POSITION
+from engine.bus.ring_kernels import DONE, DONE_WAKE, LOST, POSITION
 
 NEVER = 1 << 30
 
@@ -170,30 +172,52 @@ def check_queue(
     return None
 
 
-def check_sleep(bug: Bug | None = None) -> str | None:
-    """A reader goes to sleep while a record is published: it sees it, or the writer sees it."""
-    publish = kernel("publish_broadcast", bug)
+def check_sleep(writes: str, bug: Bug | None = None) -> str | None:
+    """Sleep and sleep again while two records are written one by one: nobody sleeps over one.
 
-    def write(ring: Notes) -> None:
-        publish(ring, rows(0, 1), local(2, 0))
+    writes: the kernel that does it.
+    """
+    write = kernel(writes, bug)
 
-    # Sleeping is: say so; in the kernel a full fence; sleep if head is still what it was.
-    says_so = Op(Do.STORE, Order.PLAIN, WAITING, 1)
-    finds_nothing = Op(Do.LOAD, Order.PLAIN, HEAD, 0)
-    reader = Thread([says_so, Op(Do.FENCE, Order.FULL), finds_nothing])
-    for writer, _ in runs(2, lambda address: (0, 1) if address == WAITING else (0,), write):
-        looks = [i for i, op in enumerate(writer) if op.address == WAITING]
-        is_woken = any(writer[i].value for i in looks)
-        whole = (1 << len(writer)) - 1
+    def play(ring: Notes) -> int:
+        mine = local(4, 0)
+        for number in range(2):
+            if write(ring, rows(number, 1), mine) == DONE_WAKE:
+                ring.wake()
+        return ring.wakes
 
-        def verdict(done: Sequence[int], _: bool) -> str | None:
-            is_missed = done[0] == whole and not is_woken  # noqa: B023
-            return "asleep, and nobody will wake it" if is_missed else None
-
-        complaint = explore([Thread(writer), reader], verdict)
-        if complaint:
-            return complaint
+    writers = list(runs(4, lambda address: (0, 1) if address == WAITING else (0,), play))
+    for trace, wakes in writers:
+        writer = Thread(trace)
+        for times, position, woken in product((1, 2), (0, 1), range(wakes + 1)):
+            reader = Thread(sleeping(times, position, woken))
+            # All is published, and whoever woke somebody did so before the reader lay down.
+            is_missed = wakes == woken
+            complaint = explore(
+                [writer, reader],
+                lambda done, _: (
+                    "asleep, and nobody will wake it"
+                    if is_missed and done[0] == writer.whole  # noqa: B023
+                    else None
+                ),
+            )
+            if complaint:
+                return complaint
     return None
+
+
+def sleeping(times: int, position: int, woken: int) -> Trace:
+    """Return what a reader does that lies down `times` times and stays asleep at the last.
+
+    Lying down is: say so; then, in the kernel, a full fence, join those who can be woken, and sleep
+    if head is still `position`. What came of the earlier times does not matter; before the last one
+    the reader has read up to `position`.  woken: the calls that came too early for the last time.
+    """
+    says_so = [Op(Do.STORE, Order.PLAIN, WAITING, 1), Op(Do.FENCE, Order.FULL)]
+    reads = [Op(Do.LOAD, Order.ACQUIRE, HEAD, position)] * bool(position)
+    joins = Op(Do.LOAD, Order.ACQUIRE, WAKES, woken)
+    finds_nothing = Op(Do.LOAD, Order.ACQUIRE, HEAD, position)
+    return [*says_so * (times - 1), *reads, *says_so, joins, finds_nothing]
 
 
 def _expecting(trace: Trace, out: Rows, first: int, lives: Sequence[int]) -> Trace:

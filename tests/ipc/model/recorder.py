@@ -18,7 +18,7 @@ from explorer import Do, Op, Order
 from engine.bus import ring_kernels
 from engine.bus.ring_kernels import CAPACITY, LOCAL_WORDS, POSITION, SEEN
 
-HEAD, TAIL, WAITING, SLOTS = 0, 1, 2, 3
+HEAD, TAIL, WAITING, WAKES, SLOTS = 0, 1, 2, 3, 4  # WAKES: calls to the kernel so far
 WORDS = 2  # of a record
 LAYOUT = {
     "HEAD_WORD": HEAD,
@@ -46,6 +46,7 @@ class Notes:
 
     def __init__(self, capacity: int, answer: Callable[[int], int]) -> None:
         self.ops: list[Op] = []
+        self.wakes = 0
         self._slots = range(SLOTS, SLOTS + capacity * WORDS)
         self._answer = answer
 
@@ -62,6 +63,13 @@ class Notes:
 
     def fence(self, order: Order) -> None:
         self.ops.append(Op(Do.FENCE, order))
+
+    def wake(self) -> None:
+        """Wake all that sleep now: the kernel puts a full fence around it."""
+        self.wakes += 1
+        self.fence(Order.FULL)
+        self.store(WAKES, self.wakes)
+        self.fence(Order.FULL)
 
     def __getitem__(self, index: int) -> Any:
         return self.load(index)
@@ -115,14 +123,9 @@ def local(capacity: int, position: int, seen: int = 0) -> list[int]:
 
 def kernel(name: str, bug: Bug | None = None) -> Callable[..., int]:
     """Return a kernel's own source as a function that takes `Notes` for the ring."""
-    source = ast.unparse(ast.parse(inspect.getsource(getattr(ring_kernels, name).py_func)))
-    if bug is not None and bug.kernel == name:
-        assert bug.line in source, f"no such line any more: kernel={name}, line={bug.line}"
-        source = source.replace(bug.line, bug.instead)
-    tree = ast.parse(source)
-    function = tree.body[0]
-    assert isinstance(function, ast.FunctionDef)
-    function.decorator_list = []
+    jitted = [value for value in vars(ring_kernels).values() if hasattr(value, "py_func")]
+    functions = [_function(value.py_func, bug) for value in jitted]
+    program = compile(ast.Module(functions, []), "<kernels>", "exec")
 
     def call(ring: Notes, *arguments: Any) -> int:
         atomics = {
@@ -134,11 +137,22 @@ def kernel(name: str, bug: Bug | None = None) -> Callable[..., int]:
             "copy_record": copy_record,
         }
         scope = {**vars(ring_kernels), **LAYOUT, **atomics}
-        exec(compile(tree, f"<{name}>", "exec"), scope)
+        exec(program, scope)
         result: int = scope[name](ring, *arguments)
         return result
 
     return call
+
+
+def _function(kernel: Callable[..., Any], bug: Bug | None) -> ast.FunctionDef:
+    source = ast.unparse(ast.parse(inspect.getsource(kernel)))
+    if bug is not None and bug.kernel == kernel.__name__:
+        assert bug.line in source, f"no such line any more: {bug}"
+        source = source.replace(bug.line, bug.instead)
+    function = ast.parse(source).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.decorator_list = []
+    return function
 
 
 def copy_record(target: Any, target_word: int, source: Any, source_word: int) -> None:

@@ -10,6 +10,7 @@ from recorder import Bug
 PUBLISH, FOLLOW, OFFER, TAKE = "publish_broadcast", "poll_broadcast", "offer_queue", "poll_queue"
 LOOK = "if load_acquire(ring, stamps + index) != position + 1:\n                break\n            "
 HASTY_LOOK = LOOK.replace("load_acquire(ring, stamps + index)", "ring[stamps + index]")
+LATE = "is_anyone_asleep = take_back_waiting(ring) or is_anyone_asleep"
 RELEASE_HEAD = "store_release(ring, HEAD_WORD, position)"
 PLAIN_HEAD = "ring[HEAD_WORD] = position"
 
@@ -35,9 +36,10 @@ def test_a_queue_neither_loses_nor_tears():
     assert check_queue(2, [2, 1, 1], [2, 1, 2]) is None
 
 
-def test_no_sleeper_is_missed():
-    """A reader that goes to sleep while a record is published finds it or is woken."""
-    assert check_sleep() is None
+@pytest.mark.parametrize("writes", [PUBLISH, OFFER])
+def test_no_sleeper_is_missed(writes: str):
+    """A reader that goes to sleep while records are written finds them or is woken."""
+    assert check_sleep(writes) is None
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,22 @@ def test_a_mistake_in_the_queue_is_found(bug: Bug):
     assert check_queue(2, [1, 2, 1], [1, 2, 2], bug) == "torn"
 
 
-def test_a_missing_fence_before_the_look_at_sleepers_is_found():
-    """Without it the writer looks before its head is visible, and the reader sleeps on."""
-    assert check_sleep(Bug(PUBLISH, "fence_full()")) is not None
+@pytest.mark.parametrize(
+    "bug",
+    [
+        Bug(PUBLISH, "fence_full()"),
+        Bug(PUBLISH, "is_anyone_asleep or load_acquire(ring, WAITING_WORD)", "is_anyone_asleep"),
+        Bug(PUBLISH, "is_anyone_asleep or ", ""),
+        Bug(PUBLISH, "return DONE_WAKE", f"{LATE}\n    return DONE_WAKE"),
+        Bug(OFFER, "fence_full()"),
+        Bug(OFFER, "return DONE_WAKE", f"{LATE}\n    return DONE_WAKE"),
+    ],
+    ids=lambda bug: f"{bug.kernel}: {bug.line}",
+)
+def test_a_mistake_in_waking_is_found(bug: Bug):
+    """A look at the sleepers that is too early or missing, or a word taken back too late, leaves
+    one asleep."""
+    assert check_sleep(bug.kernel, bug) == "asleep, and nobody will wake it"
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ impl Ring {
 
     /// Publish all records; never waits for a reader.
     pub fn publish(&mut self, records: &[Record]) {
+        let is_anyone_asleep = self.take_back_waiting();
         for batch in records.chunks(self.capacity as usize / 2) {
             for record in batch {
                 self.stamp(self.position).store(0, Ordering::Release);
@@ -196,7 +197,7 @@ impl Ring {
             }
             self.word(HEAD).store(self.position, Ordering::Release);
         }
-        self.wake();
+        self.wake(is_anyone_asleep);
     }
 
     /// Read one record; false: nothing new, or lapped (then `lost` has grown).
@@ -227,12 +228,13 @@ impl Ring {
                 return false;
             }
         }
+        let is_anyone_asleep = self.take_back_waiting();
         for record in records {
             self.write_slot(record);
             self.position += 1;
         }
         self.word(HEAD).store(self.position, Ordering::Release);
-        self.wake();
+        self.wake(is_anyone_asleep);
         true
     }
 
@@ -250,11 +252,20 @@ impl Ring {
         true
     }
 
-    /// Wake a reader that sleeps. Full fence: else head could become visible only after the look.
-    fn wake(&self) {
-        fence(Ordering::SeqCst);
-        if self.word(WAITING).load(Ordering::Relaxed) != 0 {
+    /// Whether a reader may be asleep. Before head moves, never after: it could be the word of one
+    /// that lies down again. The release of head orders the store.
+    fn take_back_waiting(&self) -> bool {
+        let is_anyone_asleep = self.word(WAITING).load(Ordering::Relaxed) != 0;
+        if is_anyone_asleep {
             self.word(WAITING).store(0, Ordering::Relaxed);
+        }
+        is_anyone_asleep
+    }
+
+    /// Wake a reader that sleeps. Full fence: else head could become visible only after the look.
+    fn wake(&self, is_anyone_asleep: bool) {
+        fence(Ordering::SeqCst);
+        if is_anyone_asleep || self.word(WAITING).load(Ordering::Relaxed) != 0 {
             let nobody = ptr::null::<c_void>();
             unsafe {
                 syscall(SYS_FUTEX, self.words.add(HEAD), FUTEX_WAKE, i32::MAX, nobody, nobody, 0);
