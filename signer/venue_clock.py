@@ -2,7 +2,7 @@
 
 `GET /time` has whole seconds, but each answer bounds the difference: the venue read its clock
 between our send and its answer. The bounds of several answers together are much closer than a
-second, most of all when they are asked for around the turn of the venue's second.
+second, most of all when the question arrives around the turn of the venue's second.
 """
 
 from __future__ import annotations
@@ -70,17 +70,21 @@ class VenueClock:
                 low_ns, high_ns = closer
         self._low_ns, self._high_ns = low_ns, high_ns
         self._measured_ns = answer.answered_ns
-        self._plan(answer.answered_ns)
+        self._plan(answer.answered_ns, (answer.answered_ns - answer.sent_ns) // 2)
         return True
 
-    def _plan(self, now_ns: int) -> None:
-        """Set when to ask next: at the turn of the venue's second while the bounds are wide."""
+    def _plan(self, now_ns: int, way_ns: int) -> None:
+        """Set when to ask next: so that the venue reads its clock at the turn of its second.
+
+        way_ns: half the last round trip. A question that arrives there halves what is unknown; one
+        that is sent there arrives later, and hardly more than the half already known is learnt.
+        """
         if self._high_ns - self._low_ns <= PRECISION_NS or self._narrowings >= NARROWINGS_MAX:
             self._narrowings = 0
             self.due_ns = now_ns + CHECK_NS
             return
         self._narrowings += 1
-        venue_ns = now_ns + (self._low_ns + self._high_ns) // 2
-        until_turn_ns = _NS_PER_S - venue_ns % _NS_PER_S
+        arrival_ns = now_ns + way_ns + (self._low_ns + self._high_ns) // 2
+        until_turn_ns = _NS_PER_S - arrival_ns % _NS_PER_S
         is_soon = until_turn_ns < SPACING_NS_MIN
         self.due_ns = now_ns + until_turn_ns + is_soon * _NS_PER_S

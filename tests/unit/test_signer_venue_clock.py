@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signer.http import Answer, Outcome
@@ -42,6 +42,8 @@ def test_what_is_no_time_changes_nothing(body: bytes) -> None:
     assert clock.venue_s(5 * S) == 5
 
 
+@example(-427, 38)  # found once: questions sent, not arriving, at the turn left 121 ms unknown
+@example(-4_934, 40)
 @given(st.integers(-5_000, 5_000), st.integers(1, 40))
 def test_a_few_questions_find_the_difference(offset_ms: int, way_ms: int) -> None:
     """Asked when it plans to ask, the bounds hold the truth and become narrow."""
@@ -55,8 +57,10 @@ def test_a_few_questions_find_the_difference(offset_ms: int, way_ms: int) -> Non
         assert abs(clock.skew_ns) <= abs(offset_ms) * MS
         if clock.due_ns - now_ns == CHECK_NS:
             break
-    certain_ns = abs(offset_ms) * MS - abs(clock.skew_ns)
-    assert certain_ns <= max(PRECISION_NS, 2 * way_ms * MS) + 20 * MS
+    hidden_ns = abs(offset_ms) * MS - abs(clock.skew_ns)
+    # Each question halves what is unknown, down to the round trip: 1 s / 2 ** 6, and some drift.
+    narrowest_ns = 2 * way_ms * MS + S // 2**NARROWINGS_MAX + 4 * MS
+    assert hidden_ns <= max(PRECISION_NS, narrowest_ns)
 
 
 def test_a_clock_that_was_set_is_measured_anew() -> None:
