@@ -77,7 +77,9 @@ class Worker:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        said = json.loads(line) if line else {"error": "the process ended"}
+        if not line:
+            line = json.dumps({"error": f"its process ended: exit_code={self._process.wait()}"})
+        said = json.loads(line)
         if "error" in said:
             raise VersionError(
                 f"a version cannot be measured: tree={self._version.root}, {said['error']}"
