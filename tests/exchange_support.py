@@ -261,7 +261,7 @@ async def served(
     hand.listing = hand.venue.open_market(hand.listing.market)
     faults = None
     if scenario is not None:
-        faults = Faults(scenario, hand.venue, hosting.mode, [hand.account.address])
+        faults = Faults(scenario, hand.venue, hosting.mode, hosting.prices, [hand.account.address])
     app = build_app(hand.venue, streams, hosting, dict, lambda: None, faults)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()

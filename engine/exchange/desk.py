@@ -7,6 +7,7 @@ The market's matcher decides what it gets, `Settlement` moves cash and shares.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from engine.exchange import rules as refusals
 from engine.exchange.accounts import CASH
@@ -39,6 +40,7 @@ class OrderDesk:
         "_schedule",
         "_settlement",
         "_truth",
+        "dust_of",
         "open",
         "orders",
     )
@@ -59,6 +61,7 @@ class OrderDesk:
         self._truth = truth
         self._listener = listener
         self._announce = announce
+        self.dust_of: Callable[[Order], int] = _none  # micro-shares the venue's rounding loses
         self.orders: dict[str, VenueOrder] = {}
         self.open: dict[str, VenueOrder] = {}
 
@@ -96,6 +99,8 @@ class OrderDesk:
             order.status = Status.DELAYED
             act_ms = order.created_ms + delay_ms
             self._schedule.at(act_ms, Phase.ACT, lambda: self._act(order, listing))
+            if submission.market.seconds_delay:
+                self._answer(order)
         else:
             self._act(order, listing)
 
@@ -168,7 +173,8 @@ class OrderDesk:
         if order.is_open:
             for own in listing.pool.own_within(order.terms):
                 self._end(self.orders[own], listing, Status.CANCELED, "own")
-            self._finish(order, listing, listing.pool.sweep(order.terms))
+            wanted = _without(order.terms, self.dust_of(order.terms))
+            self._finish(order, listing, listing.pool.sweep(wanted))
 
     def _finish(self, order: VenueOrder, listing: Listing, sweep: Sweep) -> None:
         """Make a sweep happen, then kill, close or rest the order."""
@@ -339,3 +345,15 @@ def _rest_of(terms: Order, fills: Iterable[Fill]) -> int:
     """Return what the unfilled part of a limit order holds, once `fills` have happened."""
     left = terms.left - sum(fill.size for fill in fills)
     return left if terms.side == Side.SELL else notional_micros_ceil(terms.limit, left)
+
+
+def _without(terms: Order, dust: int) -> Order:
+    """Return an order that wants `dust` micro-shares less, if it wants more than that."""
+    if not dust or terms.left <= dust:
+        return terms
+    budget = terms.budget and max(terms.budget - notional_micros_ceil(terms.limit, dust), 1)
+    return replace(terms, size=terms.size - dust, budget=budget)
+
+
+def _none(_order: Order) -> int:
+    return 0

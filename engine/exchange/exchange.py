@@ -19,7 +19,8 @@ from engine.exchange.drivers import build_driver, new_pool
 from engine.exchange.faults import Faults
 from engine.exchange.market import Market
 from engine.exchange.options import Options
-from engine.exchange.scenario import Scenario, load_scenario
+from engine.exchange.scenario import Scenario
+from engine.exchange.scenario_file import load_scenario
 from engine.exchange.schedule import Schedule
 from engine.exchange.server.app import build_app
 from engine.exchange.server.streams import Streams
@@ -58,7 +59,9 @@ class Exchange:
         self._keys = self._open_accounts()
         self._driver = build_driver(options, self._venue, options.hosting.prices)
         addresses = [self._wallet(key, kind).address for key, kind in self._keys]
-        self._faults = Faults(scenario, self._venue, options.hosting.mode, addresses)
+        self._faults = Faults(
+            scenario, self._venue, options.hosting.mode, options.hosting.prices, addresses
+        )
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._truth.write(

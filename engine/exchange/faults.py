@@ -4,7 +4,9 @@
 server                      asks                          and does
 HTTP, every request         Faults.request(method, path)  what the fault says, around its handler
 a stream, every connection  Faults.frames(stream, hang_up)  sends what the filter makes of a frame
-desk, every order           Venue.refuses                 refuses with the text
+venue, every order          Venue.refuses                 refuses with the text
+desk, every sweep           OrderDesk.dust_of             leaves so much of the order unfilled
+oracle, every observation   ReferencePrices.distort       observes another price, or none
 ```
 Each fault has its own seeded chance, so that adding one does not change when another fires.
 """
@@ -18,7 +20,9 @@ from functools import partial
 
 from engine.exchange.frame_faults import FrameFilter
 from engine.exchange.listing import Listing
+from engine.exchange.matching import Order
 from engine.exchange.orders import Answer, Submission
+from engine.exchange.reference_prices import ReferencePrices
 from engine.exchange.scenario import Fault, FaultKind, Scenario, Seam
 from engine.exchange.schedule import Phase
 from engine.exchange.texts import MICROS
@@ -31,6 +35,7 @@ TRADING = {
     FaultKind.DISABLED: Trading.DISABLED,
     FaultKind.THROTTLED: Trading.THROTTLED,
 }
+RETRY_AFTER_S = 10
 
 
 class Trigger:
@@ -83,7 +88,12 @@ class Faults:
     __slots__ = ("_accounts", "_by_seam", "_mode", "_venue")
 
     def __init__(
-        self, scenario: Scenario, venue: Venue, mode: VenueMode, accounts: list[str]
+        self,
+        scenario: Scenario,
+        venue: Venue,
+        mode: VenueMode,
+        prices: ReferencePrices,
+        accounts: list[str],
     ) -> None:
         """Begin now. accounts: addresses of the test accounts, as faults number them."""
         self._venue = venue
@@ -96,6 +106,9 @@ class Faults:
             self._schedule(trigger)
         if self._by_seam[Seam.ORDER]:
             venue.refuses = self.refuses
+            venue.desk.dust_of = self.dust_of
+        if self._by_seam[Seam.PRICE]:
+            prices.distort = self.distort
 
     def request(self, method: str, path: str) -> Fault | None:
         """Return what is to happen to a request, if anything."""
@@ -108,9 +121,24 @@ class Faults:
     def refuses(self, submission: Submission) -> str:
         """Return the text that refuses an order, or ""."""
         for trigger in self._by_seam[Seam.ORDER]:
-            if trigger.fires(submission.order_hash):
+            if trigger.fault.kind is FaultKind.REFUSE and trigger.fires(submission.order_hash):
                 return trigger.fault.text
         return ""
+
+    def dust_of(self, order: Order) -> int:
+        """Return how many micro-shares less than it wants a taker is given."""
+        for trigger in self._by_seam[Seam.ORDER]:
+            if trigger.fault.kind is FaultKind.DUST and trigger.fires(order.key):
+                return trigger.fault.dust
+        return 0
+
+    def distort(self, symbol: str, value: int) -> int | None:
+        """Return what the oracle makes of a price, None if it misses the second."""
+        for trigger in self._by_seam[Seam.PRICE]:
+            if trigger.fires(symbol):
+                gap = trigger.fault.kind is FaultKind.PRICE_GAP
+                return None if gap else value * (100 + trigger.fault.percent) // 100
+        return value
 
     def frames(self, stream: str, hang_up: Callable[[], None]) -> FrameFilter:
         """Return the filter of one connection's frames. hang_up: resets the connection."""
@@ -139,6 +167,10 @@ class Faults:
                 mode.geoblocked = True
             case FaultKind.CLOSED_ONLY:
                 mode.closed_only = {address.lower() for address in self._accounts}
+            case FaultKind.CLOCK_OFF:
+                mode.clock_ahead_ms = fault.ahead_ms
+            case FaultKind.UNRESOLVED:
+                self._venue.hold_results()
             case FaultKind.TICK:
                 self._venue.set_tick(self._market(fault), fault.tick)
             case FaultKind.CLOSE:
@@ -147,6 +179,7 @@ class Faults:
                 self._foreign_order(fault)
             case kind:
                 mode.trading = TRADING[kind]
+                mode.retry_after_s = RETRY_AFTER_S if kind is FaultKind.THROTTLED else None
 
     def _end(self, trigger: Trigger) -> None:
         match trigger.fault.kind:
@@ -154,8 +187,13 @@ class Faults:
                 self._mode.geoblocked = False
             case FaultKind.CLOSED_ONLY:
                 self._mode.closed_only = set()
+            case FaultKind.CLOCK_OFF:
+                self._mode.clock_ahead_ms = 0
+            case FaultKind.UNRESOLVED:
+                self._venue.release_results()
             case _:
                 self._mode.trading = Trading.NORMAL
+                self._mode.retry_after_s = None
 
     def _market(self, fault: Fault) -> Listing:
         """Return the market a fault names; the one listed last if it names none that exists."""

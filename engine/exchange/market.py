@@ -41,7 +41,8 @@ class Market:
 
     Times are venue milliseconds.  payouts: micros a share, None while nobody knows.
     tick: the one the market opens with.  min_size: micro-shares.  series: Gamma's series, or "".
-    taker_delay_ms: None = the venue's.
+    taker_delay_ms: None = the venue's.  seconds_delay: marketable orders are held so long, and who
+    sent them is told at once that they are delayed.
     """
 
     slug: str
@@ -59,6 +60,7 @@ class Market:
     fee: FeeRule = FeeRule()
     series: str = ""
     taker_delay_ms: int | None = None
+    seconds_delay: int = 0
 
 
 def derive_tokens(condition_id: str) -> tuple[int, int]:

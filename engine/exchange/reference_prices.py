@@ -27,11 +27,12 @@ Listener = Callable[[str, Observation], None]
 class ReferencePrices:
     """The last two minutes of every symbol, such as "btcusd"."""
 
-    __slots__ = ("_history", "_listeners")
+    __slots__ = ("_history", "_listeners", "distort")
 
     def __init__(self) -> None:
         self._history: dict[str, deque[Observation]] = {}
         self._listeners: list[Listener] = []
+        self.distort: Callable[[str, int], int | None] = _as_it_is  # None: nothing is observed
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every later observation."""
@@ -42,7 +43,10 @@ class ReferencePrices:
         history = self._history.setdefault(symbol, deque())
         if history and history[-1].at_ms >= at_ms:
             return
-        observation = Observation(at_ms, value)
+        seen = self.distort(symbol, value)
+        if seen is None:
+            return
+        observation = Observation(at_ms, seen)
         history.append(observation)
         # One window more than is shown, so that the oldest mean shown is a whole one.
         while history[0].at_ms <= at_ms - 2 * KEPT_MS:
@@ -70,3 +74,7 @@ class ReferencePrices:
             o.value for o in self._history[symbol] if at_ms - window_s * 1_000 < o.at_ms <= at_ms
         ]
         return Observation(at_ms, sum(values) // len(values))
+
+
+def _as_it_is(_symbol: str, value: int) -> int:
+    return value

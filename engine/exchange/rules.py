@@ -47,7 +47,9 @@ class VenueRules:
     v1_accepted: bool = False  # orders of generation 1
 
     def delay_ms(self, market: Market) -> int:
-        """Return how long a market holds takers."""
+        """Return how long a market holds takers, in venue ms."""
+        if market.seconds_delay:
+            return market.seconds_delay * 1_000
         return self.taker_delay_ms if market.taker_delay_ms is None else market.taker_delay_ms
 
     def expires_ms(self, submission: Submission) -> int:

@@ -4,7 +4,8 @@
 seed = 7                     # of every chance below; default 0
 
 [settlement]                 # how trades settle: the fields of `Fates`, ppm of all trades
-fail_ppm = 50_000            # ghost fills
+fail_ppm = 50_000            # ghost fills                                             matrix B4
+stuck_ppm = 10_000           # neither confirmed nor failed, ever                      matrix B5
 retry_ppm = 100_000
 
 [[fault]]
@@ -26,10 +27,13 @@ error_before   status text page        answered so, not handled                 
 error_after    status text page        handled, but answered so                           A4
 wrong_id                               handled, the answer names another order            A9
 ghost_book                             a book of nothing but 0.01 and 0.99
+empty_page                             a list without its rows, where there are some      C13
+new_schema                             the same answer under other keys                   C13
 slow_bytes     delay_ms                handled, answered byte by byte                     D2
 reset                                  handled, reset in the middle of the answer         D3
 on orders
 refuse         text                    the desk refuses the order, also legs of a batch   A8 A12
+dust           dust (at most "0.01")   a taker gets so much less, and counts as filled    B6
 on frames      stream ("market",
                "user")
 mute           outcome                 nothing of it (of one token), pongs as ever        C1 C2
@@ -40,6 +44,9 @@ crossed                                the book is crossed until the next frame 
 stale_book                             after it comes the connection's first book again   C6
 odd_precision                          sizes have a seventh decimal                       B9
 hang_up                                the connection is reset                            D3 D7
+on prices
+price_gap                              the oracle skips the second                        C10
+price_jump     percent                 it is so much higher (lower), for that second      C11
 from_s only, at that moment
 restart        down_s post_only_s      425, then post-only, then normal                   A6
 tick           market tick             the market is on another grid                      A11 C7
@@ -47,6 +54,8 @@ foreign_order  market account outcome  an order of that account, sent by nobody 
                side price size
 close          market                  the market closes before its time                  C8
 during from_s … for_s
+clock_off      ahead_ms                `GET /time` is so far ahead (behind, if negative)  G3
+unresolved                             markets that end stay closed, without a result     K9
 cancel_only, disabled, throttled       503, 503, 429 with a page                          A5 A7
 geoblocked, closed_only                403; 400 for purchases of every test account       A14
 ```
@@ -57,16 +66,10 @@ everything it makes happen.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
 
 from engine.exchange.fates import Fates
-from engine.host.errors import RefuseError
-from engine.math.units import micros_from_text
 
 
 class Seam(StrEnum):
@@ -75,6 +78,7 @@ class Seam(StrEnum):
     REQUEST = "request"
     ORDER = "order"
     FRAME = "frame"
+    PRICE = "price"
     MOMENT = "moment"
     MODE = "mode"
 
@@ -89,9 +93,12 @@ class FaultKind(StrEnum):
     ERROR_AFTER = "error_after"
     WRONG_ID = "wrong_id"
     GHOST_BOOK = "ghost_book"
+    EMPTY_PAGE = "empty_page"
+    NEW_SCHEMA = "new_schema"
     SLOW_BYTES = "slow_bytes"
     RESET = "reset"
     REFUSE = "refuse"
+    DUST = "dust"
     MUTE = "mute"
     LOSE = "lose"
     REPEAT = "repeat"
@@ -100,6 +107,10 @@ class FaultKind(StrEnum):
     STALE_BOOK = "stale_book"
     ODD_PRECISION = "odd_precision"
     HANG_UP = "hang_up"
+    PRICE_GAP = "price_gap"
+    PRICE_JUMP = "price_jump"
+    CLOCK_OFF = "clock_off"
+    UNRESOLVED = "unresolved"
     RESTART = "restart"
     TICK = "tick"
     FOREIGN_ORDER = "foreign_order"
@@ -113,33 +124,15 @@ class FaultKind(StrEnum):
 
 _SEAMS = {
     Seam.REQUEST: "lost_request lost_reply late_reply error_before error_after wrong_id ghost_book "
-    "slow_bytes reset",
-    Seam.ORDER: "refuse",
+    "empty_page new_schema slow_bytes reset",
+    Seam.ORDER: "refuse dust",
     Seam.FRAME: "mute lose repeat shuffle crossed stale_book odd_precision hang_up",
+    Seam.PRICE: "price_gap price_jump",
     Seam.MOMENT: "restart tick foreign_order close",
-    Seam.MODE: "cancel_only disabled throttled geoblocked closed_only",
+    Seam.MODE: "cancel_only disabled throttled geoblocked closed_only clock_off unresolved",
 }
 SEAM_OF = {FaultKind(name): seam for seam, names in _SEAMS.items() for name in names.split()}
 
-_COMMON = {
-    Seam.REQUEST: {"route", "from_s", "for_s", "chance", "times"},
-    Seam.ORDER: {"from_s", "for_s", "chance", "times"},
-    Seam.FRAME: {"stream", "from_s", "for_s", "chance", "times"},
-    Seam.MOMENT: {"from_s"},
-    Seam.MODE: {"from_s", "for_s"},
-}
-_OWN = {
-    FaultKind.LATE_REPLY: {"delay_ms"},
-    FaultKind.SLOW_BYTES: {"delay_ms"},
-    FaultKind.ERROR_BEFORE: {"status", "text", "page"},
-    FaultKind.ERROR_AFTER: {"status", "text", "page"},
-    FaultKind.REFUSE: {"text"},
-    FaultKind.MUTE: {"outcome"},
-    FaultKind.RESTART: {"down_s", "post_only_s"},
-    FaultKind.TICK: {"market", "tick"},
-    FaultKind.CLOSE: {"market"},
-    FaultKind.FOREIGN_ORDER: {"market", "account", "outcome", "side", "price", "size"},
-}
 STREAMS = ("market", "user")
 FOREVER_S = 1e9
 
@@ -148,7 +141,7 @@ FOREVER_S = 1e9
 class Fault:
     """One entry. number: its place in the file, from 1.  outcome: 0 Up, 1 Down, -1 both.
 
-    Times in venue seconds after the start, delays in real ms, tick, price and size in micros.
+    Times in venue seconds after the start, delays in real ms, tick, price and sizes in micros.
     """
 
     number: int
@@ -172,6 +165,9 @@ class Fault:
     side: str = "BUY"
     price: int = 10_000
     size: int = 5_000_000
+    dust: int = 10_000
+    percent: int = 20
+    ahead_ms: int = 1_000
 
     @property
     def seam(self) -> Seam:
@@ -186,153 +182,3 @@ class Scenario:
     seed: int = 0
     fates: Fates | None = None
     faults: tuple[Fault, ...] = field(default_factory=tuple)
-
-
-def load_scenario(path: Path, fates: Fates) -> Scenario:
-    """Return the scenario in a file. fates: what `[settlement]` changes.
-
-    Raises RefuseError that names the file and all that is wrong in it.
-    """
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RefuseError(f"scenario cannot be read: file={path}, {error}") from None
-    problems: list[str] = [f"unknown key: {key}" for key in data.keys() - _TOP]
-    seed = data.get("seed", 0)
-    if not isinstance(seed, int):
-        problems.append(f"seed must be a whole number: seed={seed!r:.40}")
-    settlement = _settlement(data.get("settlement", {}), fates, problems)
-    entries = data.get("fault", [])
-    if not isinstance(entries, list):
-        problems.append("faults are an array of tables: [[fault]]")
-        entries = []
-    faults = [_fault(number, entry, problems) for number, entry in enumerate(entries, 1)]
-    if problems:
-        raise RefuseError(f"scenario is not valid: file={path}, " + "; ".join(problems))
-    return Scenario(seed, settlement, tuple(fault for fault in faults if fault is not None))
-
-
-_TOP = {"seed", "settlement", "fault"}
-
-
-def _settlement(table: Any, fates: Fates, problems: list[str]) -> Fates | None:
-    if not isinstance(table, dict):
-        problems.append("settlement must be a table")
-        return None
-    if not table:
-        return None
-    known = {f.name: getattr(fates, f.name) for f in fields(Fates)}
-    for key, value in table.items():
-        if key not in known:
-            problems.append(f"settlement has an unknown key: {key}")
-        elif type(value) is not type(known[key]):
-            problems.append(f"settlement has a wrong value: {key}={value!r:.40}")
-    try:
-        return None if problems else Fates(**(known | table))
-    except ValueError as error:
-        problems.append(f"settlement: {error}")
-        return None
-
-
-def _fault(number: int, entry: Any, problems: list[str]) -> Fault | None:
-    """Return one entry, or None after noting what is wrong with it."""
-    kinds = [*FaultKind]
-    if not isinstance(entry, dict) or entry.get("kind") not in kinds:
-        kind = entry.get("kind") if isinstance(entry, dict) else entry
-        problems.append(f"fault {number} has an unknown kind: kind={kind!r:.40}")
-        return None
-    kind = FaultKind(entry["kind"])
-    allowed = _COMMON[SEAM_OF[kind]] | _OWN.get(kind, set())
-    bad = [
-        f"fault {number} ({kind}) {_complaint(key, value, allowed)}"
-        for key, value in entry.items()
-        if key != "kind" and _complaint(key, value, allowed)
-    ]
-    if bad:
-        problems += bad
-        return None
-    return Fault(number, kind, **{key: _READ[key](v) for key, v in entry.items() if key != "kind"})
-
-
-def _complaint(key: str, value: Any, allowed: set[str]) -> str:
-    if key not in allowed:
-        return f"does not have: {key}"
-    try:
-        _READ[key](value)
-    except (ValueError, TypeError, ArithmeticError):
-        return f"has a wrong value: {key}={value!r:.40}"
-    return ""
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not 0 <= value <= FOREVER_S:
-        raise ValueError
-    return float(value)
-
-
-def _chance(value: Any) -> float:
-    if isinstance(value, bool) or not 0 <= value <= 1:
-        raise ValueError
-    return float(value)
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _micros(value: Any) -> int:
-    micros = micros_from_text(_text(value))
-    if micros <= 0:
-        raise ValueError
-    return micros
-
-
-def _status(value: Any) -> int:
-    if not 400 <= _whole(value) <= 599:
-        raise ValueError
-    return _whole(value)
-
-
-def _one_of(names: Mapping[str, Any]) -> Any:
-    return lambda value: names[value] if value in names else _refuse()
-
-
-def _refuse() -> None:
-    raise ValueError
-
-
-_READ: dict[str, Any] = {
-    "route": _text,
-    "stream": _one_of({name: name for name in STREAMS}),
-    "from_s": _seconds,
-    "for_s": _seconds,
-    "chance": _chance,
-    "times": _whole,
-    "delay_ms": _whole,
-    "status": _status,
-    "text": _text,
-    "page": _flag,
-    "outcome": _one_of({"up": 0, "down": 1}),
-    "down_s": _seconds,
-    "post_only_s": _seconds,
-    "market": _text,
-    "tick": _micros,
-    "account": _whole,
-    "side": _one_of({"BUY": "BUY", "SELL": "SELL"}),
-    "price": _micros,
-    "size": _micros,
-}

@@ -35,6 +35,7 @@ class Venue:
         "_listener",
         "_new_pool",
         "_settlement",
+        "_unresolved",
         "accounts",
         "desk",
         "listings",
@@ -66,6 +67,7 @@ class Venue:
         self.refuses: Callable[[Submission], str] = _never  # why the venue won't have an order
         self.listings: dict[str, Listing] = {}  # by condition id
         self._by_token: dict[int, tuple[Listing, int]] = {}
+        self._unresolved: list[tuple[Listing, tuple[int, int]]] | None = None  # results held back
 
     @property
     def trades(self) -> dict[str, Trade]:
@@ -172,10 +174,23 @@ class Venue:
         if listing.status == MarketStatus.RESOLVED:
             return
         self.close(listing)
+        if self._unresolved is not None:
+            self._unresolved.append((listing, payouts))
+            return
         listing.status = MarketStatus.RESOLVED
         listing.payouts = payouts
         self._settlement.pay_out(listing, payouts, self.accounts)
         self._listener.market_resolved(listing)
+
+    def hold_results(self) -> None:
+        """Leave markets closed, without a result, until `release_results`."""
+        self._unresolved = self._unresolved or []
+
+    def release_results(self) -> None:
+        """Resolve what was held back, and from now on at once."""
+        held, self._unresolved = self._unresolved or [], None
+        for listing, payouts in held:
+            self.resolve(listing, payouts)
 
     def _end_window(self, listing: Listing) -> None:
         if listing.market.payouts is None:

@@ -61,13 +61,17 @@ class Obstacle:
 
 @dataclass(slots=True)
 class VenueMode:
-    """The venue's state. Owners in `closed_only` and `banned` are lower-case addresses."""
+    """The venue's state. Owners in `closed_only` and `banned` are lower-case addresses.
+
+    clock_ahead_ms: how far the time it tells is ahead of the one it acts by.
+    """
 
     trading: Trading = Trading.NORMAL
     retry_after_s: int | None = None
     geoblocked: bool = False
     closed_only: set[str] = field(default_factory=set)
     banned: set[str] = field(default_factory=set)
+    clock_ahead_ms: int = 0
 
     def restart(
         self, schedule: Schedule, down_ms: int = RESTART_MS, post_only_ms: int = POST_ONLY_MS

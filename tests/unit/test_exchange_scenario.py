@@ -11,7 +11,8 @@ import pytest
 
 from engine.exchange.fates import Fates, TradeStatus
 from engine.exchange.frame_faults import FrameFilter
-from engine.exchange.scenario import Fault, FaultKind, Scenario, Seam, load_scenario
+from engine.exchange.scenario import Fault, FaultKind, Scenario, Seam
+from engine.exchange.scenario_file import load_scenario
 from engine.host.errors import RefuseError
 
 UP, DOWN = "111", "222"

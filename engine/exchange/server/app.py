@@ -99,7 +99,7 @@ def build_app(
     app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES_MAX)
     app.add_routes(
         [
-            *PublicRoutes(venue).routes(),
+            *PublicRoutes(venue, mode).routes(),
             *PriceRoutes(venue, streams.last_trades).routes(),
             *MarketRoutes(venue).routes(),
             *KeyRoutes(venue.accounts, gate, mode).routes(),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from engine.exchange.faults import Faults
+from engine.exchange.faults import RETRY_AFTER_S, Faults
 from engine.exchange.scenario import Fault, FaultKind
-from engine.exchange.server.http import json_response
+from engine.exchange.server.http import CURSOR_END, json_response
 from engine.exchange.venue_mode import THROTTLED_PAGE
 
 CONTROLS = "/_exchange/"
+TOO_MANY = 429
+PAGES = ("data", "markets", "events")  # where the rows of a page are
+CURSOR_NAME = "next_cursor"
+UPPER = re.compile("[A-Z]")
 GHOST_SIDES = {
     "bids": [{"price": "0.01", "size": "5000"}],
     "asks": [{"price": "0.99", "size": "5000"}],
@@ -59,6 +64,10 @@ async def _spoil(
             return json_response(_renamed(orjson.loads(body)))
         case FaultKind.GHOST_BOOK if answer.status == 200:
             return json_response(_ghost(orjson.loads(body)))
+        case FaultKind.EMPTY_PAGE if answer.status == 200:
+            return json_response(_emptied(orjson.loads(body)))
+        case FaultKind.NEW_SCHEMA if answer.status == 200:
+            return json_response(_respelled(orjson.loads(body)))
         case FaultKind.SLOW_BYTES:
             return await _drip(request, answer, body, fault.delay_ms)
         case FaultKind.RESET:
@@ -75,8 +84,12 @@ def _hang_up(request: web.Request) -> web.Response:
 
 def _error(fault: Fault) -> web.Response:
     if fault.page:
-        return web.Response(text=THROTTLED_PAGE, status=fault.status, content_type="text/html")
-    return json_response({"error": fault.text}, fault.status)
+        answer = web.Response(text=THROTTLED_PAGE, status=fault.status, content_type="text/html")
+    else:
+        answer = json_response({"error": fault.text}, fault.status)
+    if fault.status == TOO_MANY:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
 
 
 async def _drip(
@@ -122,3 +135,30 @@ def _ghost(view: Any) -> Any:
     if isinstance(view, list):
         return [_ghost(book) for book in view]
     return view | GHOST_SIDES if isinstance(view, dict) and "bids" in view else view
+
+
+def _emptied(view: Any) -> Any:
+    """Return a list, or a page of one, without rows: as if it ended here."""
+    if isinstance(view, list):
+        return []
+    if not isinstance(view, dict):
+        return view
+    emptied = {key: [] if key in PAGES else value for key, value in view.items()}
+    if "data" in emptied and CURSOR_NAME in emptied:
+        emptied[CURSOR_NAME] = CURSOR_END
+    else:
+        emptied.pop(CURSOR_NAME, None)  # the directory ends its lists by saying nothing
+    return emptied
+
+
+def _respelled(view: Any) -> Any:
+    """Return the same with every key in snake_case and a digit: the venue's next version."""
+    if isinstance(view, list):
+        return [_respelled(row) for row in view]
+    if not isinstance(view, dict):
+        return view
+    return {f"{UPPER.sub(_lower, key)}2": _respelled(value) for key, value in view.items()}
+
+
+def _lower(upper: re.Match[str]) -> str:
+    return "_" + upper[0].lower()

@@ -154,6 +154,8 @@ def market_view(listing: Listing) -> dict[str, Any]:
             "takerOnly": True,
             "rebateRate": 0.2,
         }
+    if market.seconds_delay:
+        view["secondsDelay"] = market.seconds_delay
     if not listing.is_open:
         closed = datetime.fromtimestamp(market.end_ms / 1_000, UTC)
         view["closedTime"] = closed.strftime("%Y-%m-%d %H:%M:%S+00")
@@ -167,7 +169,7 @@ def market_view(listing: Listing) -> dict[str, Any]:
 def event_view(listing: Listing) -> dict[str, Any]:
     """Return Gamma's event object around one market."""
     market = listing.market
-    return {
+    view: dict[str, Any] = {
         "id": market_id(listing),
         "ticker": market.slug,
         "slug": market.slug,
@@ -191,6 +193,8 @@ def event_view(listing: Listing) -> dict[str, Any]:
         ],
         "markets": [market_view(listing)],
     }
+    metadata = _metadata(listing)
+    return view | {"eventMetadata": metadata} if metadata else view
 
 
 def series_id(listing: Listing) -> str:
@@ -202,6 +206,12 @@ def _condition_id(market: Market) -> str:
     """Return a condition id as the directory spells it: 31 bytes for generation 3."""
     is_padded = market.generation >= Generation.V3
     return market.condition_id[:-2] if is_padded else market.condition_id
+
+
+def _metadata(listing: Listing) -> dict[str, float]:
+    """Return what an up/down window compares, USD: the first once it runs, both once it is over."""
+    named = (("priceToBeat", listing.price_to_beat), ("finalPrice", listing.final_price))
+    return {name: price / MICROS for name, price in named if price}
 
 
 def _outcome_prices(listing: Listing) -> list[str]:

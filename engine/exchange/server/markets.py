@@ -114,6 +114,8 @@ def clob_market_view(listing: Listing, *, is_taker_held: bool) -> dict[str, Any]
         view["fd"] = {"r": rate, "e": exponent, "to": True}
     if market.neg_risk:
         view["nr"] = True
+    if market.seconds_delay:
+        view["sd"] = market.seconds_delay
     if is_taker_held:
         view["itode"] = True
     return view
@@ -134,7 +136,7 @@ def market_view(listing: Listing) -> dict[str, Any]:
         "end_date_iso": _iso(market.end_ms),
         "game_start_time": None,
         "accepting_order_timestamp": _iso(market.start_ms - 86_400_000),
-        "seconds_delay": 0,
+        "seconds_delay": market.seconds_delay,
         "fpmm": "",
         "minimum_order_size": market.min_size / MICROS,
         "minimum_tick_size": listing.tick / MICROS,

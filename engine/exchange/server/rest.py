@@ -11,6 +11,7 @@ from engine.exchange.server import frames
 from engine.exchange.server.http import Refusal, json_response, parse_json
 from engine.exchange.texts import MICROS
 from engine.exchange.venue import Venue
+from engine.exchange.venue_mode import VenueMode
 from engine.wire.codes import FeeCurve
 
 BOOKS_MAX = 500
@@ -24,10 +25,11 @@ Place = tuple[Listing, int]
 class PublicRoutes:
     """Serves the state of one venue's books."""
 
-    __slots__ = ("_venue",)
+    __slots__ = ("_mode", "_venue")
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, mode: VenueMode) -> None:
         self._venue = venue
+        self._mode = mode
 
     def routes(self) -> list[web.RouteDef]:
         """Return the public routes."""
@@ -48,7 +50,8 @@ class PublicRoutes:
 
     async def get_time(self, _request: web.Request) -> web.Response:
         """GET /time: the venue's clock in seconds."""
-        return json_response(self._venue.schedule.now_ms // 1_000)
+        now_ms = self._venue.schedule.now_ms + self._mode.clock_ahead_ms
+        return json_response(now_ms // 1_000)
 
     async def get_version(self, _request: web.Request) -> web.Response:
         """GET /version: the generation of the exchange that most markets use."""
