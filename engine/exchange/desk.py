@@ -100,6 +100,7 @@ class OrderDesk:
             act_ms = order.created_ms + delay_ms
             self._schedule.at(act_ms, Phase.ACT, lambda: self._act(order, listing))
             if submission.market.seconds_delay:
+                self._listener.order_changed(order, OrderEvent.PLACEMENT)
                 self._answer(order)
         else:
             self._act(order, listing)

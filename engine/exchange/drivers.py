@@ -114,8 +114,9 @@ def _closed(options: Options, venue: Venue, prices: ReferencePrices) -> Driver:
 
 
 def standing_markets(seed: str, now_ms: int) -> list[Market]:
-    """Return markets that stay open and are not like windows: neg risk, and generation 3."""
+    """Return markets that stay open: neg risk, generation 3, a seconds-delay."""
     neg_risk, _ = derive_positions(f"{seed}/neg risk")
+    delayed, _ = derive_positions(f"{seed}/seconds delay")
     condition, positions = derive_positions(f"{seed}/generation 3")
     start_ms, end_ms = now_ms, now_ms + STANDING_MS
     return [
@@ -141,5 +142,15 @@ def standing_markets(seed: str, now_ms: int) -> list[Market]:
             outcomes=("Yes", "No"),
             generation=Generation.V3,
             taker_delay_ms=0,
+        ),
+        Market(
+            slug="standing-seconds-delay",
+            condition_id=delayed,
+            question="A market that holds marketable orders, as sports do",
+            tokens=derive_tokens(delayed),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            outcomes=("Yes", "No"),
+            seconds_delay=3,
         ),
     ]

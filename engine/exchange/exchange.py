@@ -125,7 +125,7 @@ class Exchange:
             "gamma": f"{rest}/gamma",
             "data_api": f"{rest}/data-api",
             "relayer": f"{rest}/relayer",
-            "rpc": f"{rest}/rpc",
+            "chain_rpc": f"{rest}/rpc",
             "status": f"{rest}/_exchange/status",
             "start": f"{rest}/_exchange/start",
             "mode": f"{rest}/_exchange/mode",

@@ -21,7 +21,7 @@ kind           keys                    what happens                             
 -------------  ----------------------  -------------------------------------------------  ------
 on requests    route (default *)
 lost_request                           the connection closes, the venue never saw it      A2 A15
-lost_reply                             handled, the connection closes without an answer   A1 A10
+lost_reply                             handled, the connection closes without an answer   A1 A10 R2
 late_reply     delay_ms                handled, answered so much real time later          A3 B2
 error_before   status text page        answered so, not handled                           A4 A5 A13
 error_after    status text page        handled, but answered so                           A4
@@ -35,7 +35,8 @@ on orders
 refuse         text                    the desk refuses the order, also legs of a batch   A8 A12
 dust           dust (at most "0.01")   a taker gets so much less, and counts as filled    B6
 on frames      stream ("market",
-               "user")
+               "user", "prices",
+               "rtds")
 mute           outcome                 nothing of it (of one token), pongs as ever        C1 C2
 lose                                   the frame is lost                                  C4 B7
 repeat                                 the frame comes twice                              C3 B1
@@ -43,7 +44,7 @@ shuffle                                the frame comes after the next one       
 crossed                                the book is crossed until the next frame           C5
 stale_book                             after it comes the connection's first book again   C6
 odd_precision                          sizes have a seventh decimal                       B9
-hang_up                                the connection is reset                            D3 D7
+hang_up                                the connection is reset                            C12 D3 D7
 on prices
 price_gap                              the oracle skips the second                        C10
 price_jump     percent                 it is so much higher (lower), for that second      C11
@@ -56,7 +57,7 @@ close          market                  the market closes before its time        
 during from_s … for_s
 clock_off      ahead_ms                `GET /time` is so far ahead (behind, if negative)  G3
 unresolved                             markets that end stay closed, without a result     K9
-cancel_only, disabled, throttled       503, 503, 429 with a page                          A5 A7
+cancel_only, disabled, throttled       503, 503, 429 with a page                          A5 A7 R3
 geoblocked, closed_only                403; 400 for purchases of every test account       A14
 ```
 `status`, `tick`, `price` and `size` are written as the venue does (500, "0.001"). `market` is a
@@ -133,7 +134,7 @@ _SEAMS = {
 }
 SEAM_OF = {FaultKind(name): seam for seam, names in _SEAMS.items() for name in names.split()}
 
-STREAMS = ("market", "user")
+STREAMS = ("market", "user", "prices", "rtds")
 FOREVER_S = 1e9
 
 

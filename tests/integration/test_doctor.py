@@ -115,7 +115,7 @@ async def test_a_node_answers_what_only_the_chain_knows(doctor: Doctor) -> None:
     """Approvals of wallet calls are read there, and its chain must be the one we sign for."""
     async with exchange("--hold", "--markets", "1") as (ready, _):
         account = ready["accounts"][-1]
-        where = ["--rest-url", ready["rest"], "--rpc-url", ready["rpc"]]
+        where = ["--rest-url", ready["rest"], "--rpc-url", ready["chain_rpc"]]
         report = await doctor(json.dumps(account), *where)
         assert report.code == 0
         assert report.level("chain.id") == report.level("approvals.wallet_calls") == "ok"

@@ -56,11 +56,12 @@ async def test_a_day_can_be_watched():
 
 
 async def test_closed_markets_are_of_every_kind():
-    """A window, a neg risk market and one of generation 3, all empty and accepting orders."""
+    """A window and a market of each standing kind, all empty and accepting orders."""
     async with exchange("--mode", "closed", "--eoa-only") as (ready, _), ClientSession() as session:
         slugs = [market["slug"] for market in ready["markets"]]
         assert slugs[0].startswith("btc-updown-15m-")
-        assert slugs[1:] == ["standing-neg-risk", "standing-generation-3"]
+        kinds = ("neg-risk", "generation-3", "seconds-delay")
+        assert slugs[1:] == [f"standing-{kind}" for kind in kinds]
         for market in ready["markets"]:
             token = {"token_id": market["tokens"][0]}
             async with session.get(ready["rest"] + "/book", params=token) as response:

@@ -119,7 +119,7 @@ async def test_ready_line_and_truth_name_everything(tmp_path: Path):
     async with exchange(*arguments, "--truth", str(truth)) as (ready, process):
         assert {"rest", "market_ws", "user_ws", "gamma", "status", "accounts"} <= set(ready)
         assert ready["pid"] == process.pid
-        assert {"prices_ws", "rtds_ws", "data_api", "relayer"} <= set(ready)
+        assert {"prices_ws", "rtds_ws", "data_api", "relayer", "chain_rpc"} <= set(ready)
         kinds = [account["signature_type"] for account in ready["accounts"]]
         assert kinds == [0, 0, 1, 2, 3]
         assert len({account["address"] for account in ready["accounts"]}) == 5

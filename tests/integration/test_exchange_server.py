@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientWebSocketResponse
-from exchange_support import START_MS, served
+from exchange_support import CONDITION, START_MS, served
 
 from engine.exchange.rules import VenueRules
 from engine.exchange.server.frames import book_hash
@@ -339,6 +339,31 @@ async def test_directory_lists_markets_in_the_venues_shapes():
             assert await response.json() == []
         async with exchange.session.get(f"{url}/events/keyset?offset=1") as response:
             assert response.status == 422
+
+
+async def test_the_directory_tells_what_a_window_compares():
+    """`eventMetadata` has the price to beat once it runs, and the final price once it is over."""
+    async with served() as exchange:
+        listing, path = exchange.hand.listing, "/gamma/events/slug/btc-updown-15m-1790586000"
+        _, event = await exchange.call("GET", path)
+        assert "eventMetadata" not in event
+        listing.price_to_beat = 100_123_456_789
+        _, event = await exchange.call("GET", path)
+        assert event["eventMetadata"] == {"priceToBeat": 100_123.456789}
+        listing.final_price = 100_200_000_000
+        _, event = await exchange.call("GET", path)
+        assert event["eventMetadata"]["finalPrice"] == 100_200.0
+
+
+async def test_a_seconds_delay_is_told_everywhere():
+    """Gamma, both market objects of the order book: absent or 0 where there is none."""
+    for delay in (0, 3):
+        async with served(seconds_delay=delay) as exchange:
+            _, (row,) = await exchange.call("GET", "/gamma/markets")
+            assert row.get("secondsDelay", 0) == delay
+            _, long = await exchange.call("GET", f"/markets/{CONDITION}")
+            _, short = await exchange.call("GET", f"/clob-markets/{CONDITION}")
+            assert (long["seconds_delay"], short.get("sd", 0)) == (delay, delay)
 
 
 async def test_public_routes_answer():

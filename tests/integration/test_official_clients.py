@@ -143,7 +143,7 @@ async def connect_unified(client: Remote, ready: dict[str, Any], account: dict[s
         gamma_url=ready["gamma"],
         data_url=ready["data_api"],
         relayer_url=ready["relayer"],
-        rpc_url=ready["rpc"],
+        rpc_url=ready["chain_rpc"],
     )
     name = "polymarket.environments:_create_environment"
     await client.call(name, name="local", config=config, keep="local")

@@ -133,8 +133,9 @@ def test_the_last_minute_decides_early(
 
 
 def test_standing_markets_cover_the_other_kinds():
-    """Beside windows there is a neg risk market and one of the third generation."""
-    neg_risk, third = standing_markets("7", 0)
+    """Beside windows there is a neg risk market, one of generation 3, and one that delays."""
+    neg_risk, third, delayed = standing_markets("7", 0)
     assert neg_risk.neg_risk
     assert all(is_position_id(token) for token in third.tokens)
     assert int(third.condition_id, 16) >> 8 == third.tokens[0] >> 8
+    assert delayed.seconds_delay

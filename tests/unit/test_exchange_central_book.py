@@ -144,6 +144,20 @@ def test_a_market_may_hold_takers_for_a_time_of_its_own():
     assert floor.answers[taker].status == "matched"
 
 
+def test_a_seconds_delay_is_answered_at_once():
+    """Who takes there hears "delayed" without amounts or trades; the fill comes seconds later."""
+    floor = Floor(VenueRules(), seconds_delay=3)
+    floor.send(0, BUY, 50, 10, outcome=1)
+    taker = floor.send(1, BUY, 52, 10)
+    answer = floor.answers[taker]
+    assert (answer.status, answer.taking, answer.trade_ids) == ("delayed", 0, ())
+    assert floor.venue.cancel(floor.traders[1], [taker])[taker].startswith("cannot cancel")
+    floor.schedule.advance(START_MS + 3_001)
+    order = floor.venue.desk.orders[taker]
+    assert (order.status, order.terms.filled) == ("MATCHED", 10_000_000)
+    assert floor.answers[taker] is answer
+
+
 def test_post_only_is_refused_where_it_would_take():
     """Also where it would take from the other outcome."""
     floor = Floor()

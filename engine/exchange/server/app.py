@@ -96,6 +96,8 @@ def build_app(
         middlewares.insert(0, fault_guard(scenario))
         streams.market.new_passes = partial(_passes, scenario, "market")
         streams.user.new_passes = partial(_passes, scenario, "user")
+        polybolt.new_passes = partial(_passes, scenario, "prices")
+        rtds.new_passes = partial(_passes, scenario, "rtds")
     app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES_MAX)
     app.add_routes(
         [

@@ -22,7 +22,7 @@ from aiohttp import WSMsgType, web
 
 from engine.exchange.accounts import Accounts
 from engine.exchange.reference_prices import Observation, ReferencePrices
-from engine.exchange.server.outbox import Outbox
+from engine.exchange.server.outbox import NewPasses, Outbox
 from engine.exchange.texts import MICROS, decimal_text
 
 FRAME_BYTES_MAX = 1 << 16
@@ -68,19 +68,21 @@ class Subscriber:
 class PolyBolt:
     """All clients of the price socket."""
 
-    __slots__ = ("_accounts", "_prices", "_subscribers")
+    __slots__ = ("_accounts", "_prices", "_subscribers", "new_passes")
 
     def __init__(self, prices: ReferencePrices, accounts: Accounts) -> None:
         self._prices = prices
         self._accounts = accounts
         self._subscribers: dict[Subscriber, None] = {}
+        self.new_passes: NewPasses | None = None
         prices.listen(self._observed)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until he leaves, or has failed to say who he is too often."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
-        subscriber = Subscriber(Outbox(ws))
+        passes = self.new_passes(request) if self.new_passes is not None else None
+        subscriber = Subscriber(Outbox(ws, passes))
         self._subscribers[subscriber] = None
         try:
             async for message in ws:

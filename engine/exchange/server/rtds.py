@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 from engine.exchange.orders import Trade
 from engine.exchange.reference_prices import Observation, ReferencePrices
 from engine.exchange.server.data_api import fill_row
-from engine.exchange.server.outbox import Outbox
+from engine.exchange.server.outbox import NewPasses, Outbox
 from engine.exchange.texts import MICROS, decimal_text
 from engine.exchange.venue import Venue
 from engine.wire.codes import Liquidity
@@ -43,19 +43,20 @@ class Subscription:
 class Rtds:
     """All clients of the socket."""
 
-    __slots__ = ("_clients", "_prices", "_venue")
+    __slots__ = ("_clients", "_prices", "_venue", "new_passes")
 
     def __init__(self, prices: ReferencePrices, venue: Venue) -> None:
         self._prices = prices
         self._venue = venue
         self._clients: dict[Outbox, dict[Subscription, None]] = {}
+        self.new_passes: NewPasses | None = None
         prices.listen(self._observed)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until he leaves."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
-        outbox = Outbox(ws)
+        outbox = Outbox(ws, self.new_passes(request) if self.new_passes is not None else None)
         self._clients[outbox] = {}
         outbox.put(b"")
         try:
