@@ -15,7 +15,7 @@ from engine.core.params import EngineParams
 from engine.core.reports import Reports
 from engine.core.strategies.base import Event, State, Strategy
 from engine.core.strategies.load import load_strategy
-from engine.core.world.books import ASK, BID, LOCAL_NS, TICK, TRACE, VENUE_NS
+from engine.core.world.books import TICK, VENUE_NS
 from engine.core.world.instruments import Market, instrument_from_record
 from engine.core.world.orders import OrderState
 from engine.core.world.world import World
@@ -48,7 +48,7 @@ class Engine:
         capacity = self.world.books.capacity
         self._dirty = np.zeros(capacity, np.int64)
         self._triggers = np.zeros((capacity, kernel.TRIGGER_COLUMNS), np.int64)
-        self._hits = np.zeros(capacity, np.int64)
+        self._hits = np.zeros((capacity, kernel.HIT_COLUMNS), np.int64)
         self._events: dict[int, Event] = {}
         self._swept_ns = 0
         self._batches = 0
@@ -67,9 +67,11 @@ class Engine:
         self._apply(rows, base_sequence)
         self._fire()
         self._sweep(base_sequence - 1, is_quiet=len(rows) == 0)
-        for number in sorted(self._events):
-            self._ask(self._events[number])
-        self._events.clear()
+        events = self._events
+        if events:
+            for number in sorted(events):
+                self._ask(events[number])
+            events.clear()
         self._batches += 1
         self._commands += self._outbox.count
         return self._outbox.rows
@@ -190,11 +192,9 @@ class Engine:
         tops = self.world.books.tops
         markets = self.world.instruments.markets
         count = kernel.fire(self._triggers, len(markets), tops, self._dirty, self._hits)
-        for number in self._hits[:count].tolist():
-            market = markets[number]
-            up, down = tops[market.up.index], tops[market.down.index]
-            latest = up if up[TRACE] >= down[TRACE] else down
-            self._events[number] = Event(market, int(latest[TRACE]), int(latest[LOCAL_NS]))
+        if count:
+            for number, trace, local_ns in self._hits[:count].tolist():
+                self._events[number] = Event(markets[number], trace, local_ns)
 
     def _sweep(self, trace: int, *, is_quiet: bool) -> None:
         """Look now and then at every market with something working, whatever its books do.
@@ -218,19 +218,14 @@ class Engine:
                 self._events[market.number] = Event(market, trace, self.world.now_ns)
 
     def _ask(self, event: Event) -> None:
-        """Ask every strategy about one market, carry out its intents, remember the touch."""
-        world, market = self.world, event.market
+        """Ask every strategy about one market and carry out its intents."""
+        world = self.world
         if not world.halted:
             for strategy, state in self._strategies:
                 intents = strategy.decide(state, event)
                 if intents:
                     self._planner.apply(world, state.strategy, event, intents)
             self._planner.refresh(world, event)
-        row, tops = self._triggers[market.number], world.books.tops
-        row[kernel.REF_UP_BID] = tops[market.up.index, BID]
-        row[kernel.REF_UP_ASK] = tops[market.up.index, ASK]
-        row[kernel.REF_DOWN_BID] = tops[market.down.index, BID]
-        row[kernel.REF_DOWN_ASK] = tops[market.down.index, ASK]
 
     def gauges(self) -> dict[str, int]:
         """Return what an operator wants to see, as integers (money in micros)."""

@@ -52,6 +52,7 @@ REF_UP_ASK = 7
 REF_DOWN_BID = 8
 REF_DOWN_ASK = 9
 TRIGGER_COLUMNS = 10
+HIT_COLUMNS = 3
 
 
 @njit(
@@ -196,7 +197,7 @@ def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty
 
 
 @njit(
-    int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64[::1]),
+    int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64[:, ::1]),
     cache=True,
     error_model="numpy",
     _nrt=False,
@@ -204,8 +205,10 @@ def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty
 def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
     """Hot path. Write the markets whose trigger condition holds into `hits`; return how many.
 
-    Only markets with a dirty book are looked at, and `dirty` is cleared behind. A pair trigger
-    needs both touches certified: a cross inside an unfinished run of frames is no arbitrage.
+    Only markets with a dirty book are looked at, and `dirty` is cleared behind; the touch a hit was
+    for becomes the reference. A pair trigger needs both touches certified: a cross inside an
+    unfinished run of frames is no arbitrage.
+    hits: int64[markets, 3], a row (market, TRACE, LOCAL_NS of the book that changed last) a hit.
     """
     n = 0
     for t in range(count):
@@ -229,6 +232,13 @@ def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
             edge = COST_UNIT - cost
             hit = edge > triggers[t, PAIR_EDGE] * (COST_UNIT // MICROS)
         if hit:
-            hits[n] = triggers[t, MARKET]
+            triggers[t, REF_UP_BID] = tops[up, BID]
+            triggers[t, REF_UP_ASK] = tops[up, ASK]
+            triggers[t, REF_DOWN_BID] = tops[down, BID]
+            triggers[t, REF_DOWN_ASK] = tops[down, ASK]
+            latest = up if tops[up, TRACE] >= tops[down, TRACE] else down
+            hits[n, 0] = triggers[t, MARKET]
+            hits[n, 1] = tops[latest, TRACE]
+            hits[n, 2] = tops[latest, LOCAL_NS]
             n += 1
     return n

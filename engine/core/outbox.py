@@ -16,11 +16,19 @@ from engine.wire.records import RECORD_BYTES, RECORD_WORDS, pack_word0
 CAPACITY = 4096
 NS_PER_MS = 1_000_000
 
-_HEADER = "<HBBIQqq"
-_NEW_ORDER = struct.Struct(_HEADER + "QqqqQqqqqIBBBBBB6x")
-_DECISION = struct.Struct(_HEADER + "QqqqIIqHBBB3x")
-_CANCEL = struct.Struct(_HEADER + "QHB5x")
-_CANCEL_ALL = struct.Struct(_HEADER + "H6x")
+
+def _record(body: str) -> struct.Struct:
+    """Return the layout of a record with this body: the rest of the 128 bytes is zeros."""
+    fields = f"<HBBIQqq{body}"
+    return struct.Struct(f"{fields}{RECORD_BYTES - struct.calcsize(fields)}x")
+
+
+_NEW_ORDER = _record("QqqqQqqqqIBBBBBB6x")
+_DECISION = _record("QqqqIIqHBBB3x")
+_CANCEL = _record("QHB5x")
+_CANCEL_ALL = _record("H6x")
+_KIND_NEW_ORDER, _KIND_DECISION = int(Kind.NEW_ORDER), int(Kind.DECISION)
+_CORE = int(Source.CORE)
 
 
 class Outbox:
@@ -41,7 +49,6 @@ class Outbox:
 
     def clear(self, now_ns: int) -> None:
         """Begin a step at `now_ns`."""
-        self._rows[: self.count] = 0
         self.count = 0
         self.now_ns = now_ns
 
@@ -50,9 +57,7 @@ class Outbox:
     ) -> None:
         """Write the next record. body: the fields of its kind in the order of the wire."""
         at = self._next() * RECORD_BYTES
-        layout.pack_into(
-            self._bytes, at, kind, Source.CORE, 0, instrument, trace, 0, self.now_ns, *body
-        )
+        layout.pack_into(self._bytes, at, kind, _CORE, 0, instrument, trace, 0, self.now_ns, *body)
 
     def _next(self) -> int:
         assert self.count < CAPACITY, f"a step writes too many records: count={self.count}"
@@ -88,11 +93,16 @@ class Outbox:
     ) -> None:
         """Hot path. Write a NEW_ORDER, decided and dated now."""
         now_ns = self.now_ns
-        self._pack(
-            _NEW_ORDER,
-            Kind.NEW_ORDER,
+        _NEW_ORDER.pack_into(
+            self._bytes,
+            self._next() * RECORD_BYTES,
+            _KIND_NEW_ORDER,
+            _CORE,
+            0,  # flags
             instrument,
             trace,
+            0,  # venue_ns
+            now_ns,
             order_id,
             price,
             size,
@@ -129,11 +139,16 @@ class Outbox:
         leg: int,
     ) -> None:
         """Hot path. Write a DECISION."""
-        self._pack(
-            _DECISION,
-            Kind.DECISION,
+        _DECISION.pack_into(
+            self._bytes,
+            self._next() * RECORD_BYTES,
+            _KIND_DECISION,
+            _CORE,
+            0,  # flags
             instrument,
             trace,
+            0,  # venue_ns
+            self.now_ns,
             order_id,
             price,
             size,

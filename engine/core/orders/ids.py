@@ -6,6 +6,8 @@ the same order, not a second one.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 SALT_BITS = 53  # the venue carries the salt as a JSON number
 
@@ -18,6 +20,9 @@ def splitmix64(x: int) -> int:
     return x ^ (x >> 31)
 
 
+_mixed = lru_cache(maxsize=1)(splitmix64)  # of the one seed a run has
+
+
 def order_id(run_seed: int, strategy: int, trace: int, leg: int, attempt: int) -> int:
     """Return the 64-bit id of an order; within one run distinct inputs give distinct ids.
 
@@ -25,7 +30,7 @@ def order_id(run_seed: int, strategy: int, trace: int, leg: int, attempt: int) -
     """
     assert trace < 1 << 40, f"trace must fit 40 bits: trace={trace}"
     packed = trace << 24 | strategy << 16 | leg << 8 | attempt
-    return splitmix64(packed ^ splitmix64(run_seed))
+    return splitmix64(packed ^ _mixed(run_seed))
 
 
 def salt(order: int) -> int:

@@ -53,6 +53,7 @@ def on_fill(orders: Orders, order: Order, size: int) -> None:
     order.filled += size
     if order.state == OrderState.DONE:
         return
+    orders.reckon(order)
     if order.filled >= order.size:
         orders.close(order, Reason.FILLED)
     elif order.state == OrderState.ENDING:
@@ -69,3 +70,4 @@ def _end(orders: Orders, order: Order, final: int, reason: int) -> None:
         orders.close(order, reason)
     else:
         order.state = OrderState.ENDING
+        orders.reckon(order)

@@ -17,8 +17,10 @@ from engine.core.risk.gates import Candidate, first_refusal
 from engine.core.strategies.base import Event
 from engine.core.world.orders import Order, OrderState
 from engine.core.world.world import World
+from engine.math.units import notional_micros_ceil
 from engine.wire.codes import Reason, Side, Tif
 
+_OK, _BUY, _FOK, _FAK = Reason.OK, Side.BUY, Tif.FOK, Tif.FAK  # as in `engine.core.risk.gates`
 SIZE_CHANGE_MIN = 5  # replace a quote when its size changes by at least 1/5
 
 Ladder = tuple[tuple[int, int], ...]
@@ -46,13 +48,13 @@ class Planner:
         """Carry out what one strategy wants."""
         for intent in intents:
             match intent:
-                case Quote():
-                    self._desired.setdefault(intent.instrument, {})[strategy] = intent.ladder
-                    self._reconcile(world, strategy, intent.instrument, event)
                 case Take():
                     self._take(world, strategy, event, (intent,))
                 case Basket():
                     self._take(world, strategy, event, intent.takes)
+                case Quote():
+                    self._desired.setdefault(intent.instrument, {})[strategy] = intent.ladder
+                    self._reconcile(world, strategy, intent.instrument, event)
 
     def refresh(self, world: World, event: Event) -> None:
         """Bring the live orders of one market back to what is wanted, after any order event."""
@@ -103,15 +105,19 @@ class Planner:
             strategy=strategy,
             market=event.market,
             instrument=instrument,
-            side=Side.BUY,
+            side=_BUY,
             price=price,
             size=size,
             tif=Tif.GTC,
             post_only=True,
             leg=self._leg(strategy, event.trace),
+            touch=world.touch(index),
+            notional=notional_micros_ceil(price, size),
+            edge=0,
+            budget=0,
         )
         reason = first_refusal(world, candidate, self._limits)
-        if reason != Reason.OK:
+        if reason != _OK:
             if self._refused.get((strategy, index)) != reason:
                 self._refused[strategy, index] = reason
                 self._decision(world, candidate, event, reason, 0)
@@ -124,7 +130,7 @@ class Planner:
         candidates = [self._marketable(world, strategy, event, take) for take in takes]
         for candidate in candidates:
             reason = first_refusal(world, candidate, self._limits)
-            if reason != Reason.OK:
+            if reason != _OK:
                 self._decision(world, candidate, event, reason, 0)
                 return
         orders = [self._submit(world, c, event) for c in candidates]
@@ -135,34 +141,36 @@ class Planner:
         instrument = world.instruments.get(take.instrument)
         assert instrument is not None, f"a take names an unknown instrument: {take}"
         return Candidate(
-            strategy=strategy,
-            market=event.market,
-            instrument=instrument,
-            side=take.side,
-            price=take.limit,
-            size=take.size,
-            tif=Tif.FOK if take.fill_or_kill else Tif.FAK,
-            post_only=False,
-            leg=self._leg(strategy, event.trace),
-            edge=take.edge,
-            budget=take.budget,
+            strategy,
+            event.market,
+            instrument,
+            take.side,
+            take.limit,
+            take.size,
+            _FOK if take.fill_or_kill else _FAK,
+            False,  # post_only
+            self._leg(strategy, event.trace),
+            world.touch(take.instrument),
+            notional_micros_ceil(take.limit, take.size),
+            take.edge,
+            take.budget,
         )
 
     def _submit(self, world: World, candidate: Candidate, event: Event) -> Order:
         order_id = ids.order_id(self._run_seed, candidate.strategy, event.trace, candidate.leg, 0)
         order = Order(
-            order_id=order_id,
-            strategy=candidate.strategy,
-            instrument=candidate.instrument.index,
-            side=candidate.side,
-            price=candidate.price,
-            size=candidate.size,
-            tif=candidate.tif,
-            leg=candidate.leg,
+            order_id,
+            candidate.strategy,
+            candidate.instrument.index,
+            candidate.side,
+            candidate.price,
+            candidate.size,
+            candidate.tif,
+            candidate.leg,
         )
-        self._decision(world, candidate, event, Reason.OK, order_id)
+        self._decision(world, candidate, event, _OK, order_id)
         world.orders.open(order, world.now_ns)
-        spends = candidate.side == Side.BUY and not candidate.post_only
+        spends = candidate.side == _BUY and not candidate.post_only
         self._outbox.new_order(
             order.instrument,
             event.trace,
@@ -184,10 +192,9 @@ class Planner:
     def _decision(
         self, world: World, candidate: Candidate, event: Event, reason: Reason, order_id: int
     ) -> None:
-        index = candidate.instrument.index
-        touch = world.touch(index)
+        touch = candidate.touch
         self._outbox.decision(
-            index,
+            candidate.instrument.index,
             event.trace,
             order_id=order_id,
             price=candidate.price,

@@ -6,21 +6,27 @@ A gate whose input is missing refuses (no balance yet, no fee curve): it never a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.core.params import RiskLimits
+from engine.core.world.books import Touch
 from engine.core.world.instruments import Instrument, Market
 from engine.core.world.world import World
 from engine.math.fees import fee_micros_ceil
-from engine.math.units import MICROS, SIZE_STEP, notional_micros_ceil
+from engine.math.units import MICROS, SIZE_STEP
 from engine.wire.codes import FeeCurve, Reason, Side
 
 SECOND_NS = 1_000_000_000
+# An enum finds its members by a slow road: looked up at every order, they cost more than the gates.
+_OK, _BUY, _SELL, _CURVE_UNKNOWN = Reason.OK, Side.BUY, Side.SELL, FeeCurve.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An order about to exist. Price in micros, size in micro-shares, edge in pUSD micros."""
+class Candidate(NamedTuple):
+    """An order about to exist. Price in micros, size in micro-shares, money in pUSD micros.
+
+    touch: of the book it is for, its certificate.  notional: the worst case of price × size.
+    budget: what a marketable buy spends, 0 = the notional.
+    """
 
     strategy: int
     market: Market
@@ -31,19 +37,16 @@ class Candidate:
     tif: int
     post_only: bool
     leg: int
-    edge: int = 0
-    budget: int = 0  # pUSD micros a marketable buy spends, 0 = price × size
-
-    @property
-    def notional(self) -> int:
-        """Worst-case price × size in micros."""
-        return notional_micros_ceil(self.price, self.size)
+    touch: Touch
+    notional: int
+    edge: int
+    budget: int
 
     def reduces(self, world: World) -> bool:
         """Whether it only sells what we hold."""
         held = world.lots.size(self.instrument.index)
         selling = world.orders.working_sell_size(self.instrument.index)
-        return self.side == Side.SELL and self.size <= held - selling
+        return self.side == _SELL and self.size <= held - selling
 
 
 Gate = Callable[[World, Candidate, RiskLimits], Reason]
@@ -51,76 +54,75 @@ Gate = Callable[[World, Candidate, RiskLimits], Reason]
 
 def halt(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """Under HALT only risk-reducing orders pass."""
-    return Reason.HALTED if world.halted and not candidate.reduces(world) else Reason.OK
+    return Reason.HALTED if world.halted and not candidate.reduces(world) else _OK
 
 
 def private_stream(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """Nothing is opened while our own fills cannot be seen."""
-    return Reason.OK if world.sees_fills else Reason.PRIVATE_STREAM_LOST
+    return _OK if world.sees_fills else Reason.PRIVATE_STREAM_LOST
 
 
 def stale_book(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """The book must be certified and fresh."""
-    usable = world.touch(candidate.instrument.index).usable
-    return Reason.OK if usable else Reason.STALE_BOOK
+    return _OK if candidate.touch.usable else Reason.STALE_BOOK
 
 
 def market_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """The market must accept orders."""
-    return Reason.OK if candidate.market.is_open else Reason.MARKET_CLOSED
+    return _OK if candidate.market.is_open else Reason.MARKET_CLOSED
 
 
 def fee_known(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """Nothing is taken at an unknown fee."""
-    if not candidate.post_only and candidate.instrument.fee_curve == FeeCurve.UNKNOWN:
+    if not candidate.post_only and candidate.instrument.fee_curve == _CURVE_UNKNOWN:
         return Reason.FEE_UNKNOWN
-    return Reason.OK
+    return _OK
 
 
 def price_on_tick(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """The price must be an integer multiple of the tick, strictly inside (0, 1)."""
     tick = candidate.instrument.tick
     legal = tick > 0 and candidate.price % tick == 0 and tick <= candidate.price <= MICROS - tick
-    return Reason.OK if legal else Reason.PRICE_OFF_TICK
+    return _OK if legal else Reason.PRICE_OFF_TICK
 
 
 def size_min(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """The size must be in hundredths of a share and at least the market's minimum."""
     legal = candidate.size % SIZE_STEP == 0 and candidate.size >= candidate.instrument.min_size
-    return Reason.OK if legal else Reason.SIZE_TOO_SMALL
+    return _OK if legal else Reason.SIZE_TOO_SMALL
 
 
 def order_notional(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """One order's notional is bounded."""
-    return Reason.OK if candidate.notional <= limits.order_notional_max else Reason.ORDER_NOTIONAL
+    return _OK if candidate.notional <= limits.order_notional_max else Reason.ORDER_NOTIONAL
 
 
 def market_notional(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
     """What one market could cost, with everything working filled, is bounded."""
-    if candidate.side == Side.SELL:
-        return Reason.OK
+    if candidate.side == _SELL:
+        return _OK
     exposure = world.market_exposure(candidate.market) + candidate.notional
-    return Reason.OK if exposure <= limits.market_notional_max else Reason.MARKET_NOTIONAL
+    return _OK if exposure <= limits.market_notional_max else Reason.MARKET_NOTIONAL
 
 
 def total_notional(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
     """What all markets together could cost is bounded."""
-    if candidate.side == Side.SELL:
-        return Reason.OK
+    if candidate.side == _SELL:
+        return _OK
     exposure = world.total_exposure() + candidate.notional
-    return Reason.OK if exposure <= limits.total_notional_max else Reason.TOTAL_NOTIONAL
+    return _OK if exposure <= limits.total_notional_max else Reason.TOTAL_NOTIONAL
 
 
 def order_rate(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """Orders per second are bounded."""
     recent = world.orders.opened_since(world.now_ns - SECOND_NS)
-    return Reason.OK if recent < limits.orders_per_second_max else Reason.ORDER_RATE
+    return _OK if recent < limits.orders_per_second_max else Reason.ORDER_RATE
 
 
 def cash(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
     """A buy must be affordable beside all working buys, its fee included."""
-    if candidate.side == Side.SELL:
-        return Reason.OK
+    if candidate.side == _SELL:
+        return _OK
     if not world.cash.known:
         return Reason.INSUFFICIENT_CASH
     needed = candidate.notional
@@ -130,14 +132,14 @@ def cash(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
             candidate.size, candidate.price, i.fee_curve, i.fee_rate_ppm, i.fee_exponent
         )
     free = world.cash.balance - world.reserved_cash() - limits.cash_min
-    return Reason.OK if needed <= free else Reason.INSUFFICIENT_CASH
+    return _OK if needed <= free else Reason.INSUFFICIENT_CASH
 
 
 def shares(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """Only shares we hold and have not offered may be sold."""
-    if candidate.side == Side.SELL and not candidate.reduces(world):
+    if candidate.side == _SELL and not candidate.reduces(world):
         return Reason.INSUFFICIENT_SHARES
-    return Reason.OK
+    return _OK
 
 
 def crosses_own(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
@@ -147,22 +149,22 @@ def crosses_own(world: World, candidate: Candidate, limits: RiskLimits) -> Reaso
         if order.side != candidate.side:
             bid, ask = (
                 (candidate.price, order.price)
-                if candidate.side == Side.BUY
+                if candidate.side == _BUY
                 else (order.price, candidate.price)
             )
             if bid >= ask:
                 return Reason.WOULD_CROSS_OWN
-    if candidate.post_only and candidate.side == Side.BUY:
+    if candidate.post_only and candidate.side == _BUY:
         for order in world.orders.working(candidate.instrument.complement):
-            if order.side == Side.BUY and order.price + candidate.price >= MICROS:
+            if order.side == _BUY and order.price + candidate.price >= MICROS:
                 return Reason.WOULD_CROSS_OWN
-    return Reason.OK
+    return _OK
 
 
 def orders_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
     """The number of working orders is bounded."""
     within = world.orders.working_count < limits.orders_open_max
-    return Reason.OK if within else Reason.ORDERS_OPEN_MAX
+    return _OK if within else Reason.ORDERS_OPEN_MAX
 
 
 GATES: tuple[Gate, ...] = (
@@ -188,6 +190,6 @@ def first_refusal(world: World, candidate: Candidate, limits: RiskLimits) -> Rea
     """Return the first gate's answer that is not OK, or OK."""
     for gate in GATES:
         reason = gate(world, candidate, limits)
-        if reason != Reason.OK:
+        if reason != _OK:
             return reason
-    return Reason.OK
+    return _OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from engine.core.intents import Intent
 from engine.core.params import StrategyParams
@@ -12,8 +12,7 @@ from engine.core.world.instruments import Market
 from engine.core.world.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Why a strategy is asked now. `trace` and `trigger_ns` are of the record that caused it."""
 
     market: Market

@@ -51,7 +51,7 @@ class Touch(NamedTuple):
 class Books:
     """The books of one run; `engine.core.kernel` writes them, everything else reads."""
 
-    __slots__ = ("bits", "capacity", "sizes", "tops")
+    __slots__ = ("_words", "bits", "capacity", "sizes", "tops")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -59,12 +59,18 @@ class Books:
         self.bits = np.zeros((capacity, 2, BIT_WORDS), np.uint64)
         self.tops = np.zeros((capacity, TOP_COLUMNS), np.int64)
         self.tops[:, ASK] = MICROS
+        # From Python a memoryview item is the cheapest word to reach: a quarter of numpy's price.
+        self._words = self.tops.data.cast("B").cast("q")
 
     def touch(self, instrument: int) -> Touch:
         """Return the touch of one book."""
         top = self.tops[instrument].tolist()  # one call, and Python's integers after it
         usable = top[STATE] == LIVE and bool(top[CERTIFIED])
         return Touch(top[BID], top[ASK], usable, top[LOCAL_NS])
+
+    def venue_ns(self, instrument: int) -> int:
+        """Return the venue's stamp of the last frame for a book."""
+        return self._words[instrument * TOP_COLUMNS + VENUE_NS]
 
     def double_mid(self, instrument: int) -> int:
         """Return twice the last two-sided mid in micros, twice one half before there was one."""

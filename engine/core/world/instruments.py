@@ -9,6 +9,8 @@ import numpy as np
 from engine.math.units import SIZE_STEP
 from engine.wire.codes import MarketStatus
 
+_OPEN = MarketStatus.OPEN
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
@@ -39,7 +41,7 @@ class Market:
     @property
     def is_open(self) -> bool:
         """Whether orders are accepted."""
-        return self.status == MarketStatus.OPEN
+        return self.status == _OPEN
 
     def payout(self, instrument: int) -> int:
         """Return what one share of `instrument` pays in micros; -1 while unresolved."""

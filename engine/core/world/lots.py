@@ -70,6 +70,7 @@ class Lots:
     by_key: dict[FillKey, Lot] = field(default_factory=dict)
     positions: dict[int, dict[int, Position]] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)  # instruments somebody holds now
+    changed: set[int] = field(default_factory=set)  # instruments whose lots moved, for `World`
 
     def position(self, strategy: int, instrument: int) -> Position:
         """Return the position of one strategy in one instrument, flat if it never traded."""
@@ -113,9 +114,11 @@ class Lots:
     def settle(self, instrument: int, payout: int) -> int:
         """Pay out every holding of a resolved instrument; return the money it brought."""
         self.held.discard(instrument)
+        self.changed.add(instrument)
         return sum(position.settle(payout) for position in self.holders(instrument))
 
     def _note_held(self, instrument: int) -> None:
+        self.changed.add(instrument)
         if any(position.size for position in self.holders(instrument)):
             self.held.add(instrument)
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from engine.math.units import notional_micros_ceil
 from engine.wire.codes import Side
+
+_BUY = Side.BUY
 
 
 class OrderState(IntEnum):
@@ -19,6 +21,9 @@ class OrderState(IntEnum):
     UNKNOWN = 3  # sent, outcome not seen
     ENDING = 4  # over at the venue, its last fills still on their way
     DONE = 5
+
+
+_DONE = OrderState.DONE
 
 
 @dataclass(slots=True)
@@ -40,6 +45,7 @@ class Order:
     reason: int = 0  # why it ended
     cancel_requested: bool = False
     order_hash: bytes = b""
+    held_back: int = 0  # as `Orders.reckon` last counted it
 
     @property
     def remaining(self) -> int:
@@ -49,12 +55,19 @@ class Order:
 
 @dataclass(slots=True)
 class Orders:
-    """Orders by id and by venue hash; the working ones also by instrument."""
+    """Orders by id and by venue hash; the working ones also by instrument, and what they add up to.
+
+    Sums are kept, not made: a gate asks for them at every order, whatever else is working.
+    """
 
     by_id: dict[int, Order] = field(default_factory=dict)
     by_hash: dict[bytes, Order] = field(default_factory=dict)
     _working: dict[int, dict[int, Order]] = field(default_factory=dict)
     working_count: int = 0
+    buy_notional: int = 0  # pUSD micros all working buys may still spend
+    changed: set[int] = field(default_factory=set)  # instruments reckoned anew, for `World`
+    _buy_notional: dict[int, int] = field(default_factory=dict)
+    _sell_size: dict[int, int] = field(default_factory=dict)
     _opened_ns: deque[int] = field(default_factory=deque)
 
     def open(self, order: Order, now_ns: int) -> None:
@@ -64,6 +77,7 @@ class Orders:
         self._working.setdefault(order.instrument, {})[order.order_id] = order
         self.working_count += 1
         self._opened_ns.append(now_ns)
+        self.reckon(order)
 
     def name(self, order: Order, order_hash: bytes) -> None:
         """Attach the venue's id, by which its events find the order."""
@@ -72,14 +86,32 @@ class Orders:
 
     def close(self, order: Order, reason: int) -> None:
         """End an order: it is exposure no longer."""
-        if order.state != OrderState.DONE:
-            order.state = OrderState.DONE
+        if order.state != _DONE:
+            order.state = _DONE
             order.reason = reason
+            self.reckon(order)
             working = self._working[order.instrument]
             del working[order.order_id]
             if not working:
                 del self._working[order.instrument]
             self.working_count -= 1
+
+    def reckon(self, order: Order) -> None:
+        """Bring the sums up to what an order may still do; to be called when that has changed."""
+        now = 0
+        is_buy = order.side == _BUY
+        if order.state != _DONE:
+            now = notional_micros_ceil(order.price, order.remaining) if is_buy else order.remaining
+        change = now - order.held_back
+        if change == 0:
+            return
+        order.held_back = now
+        index = order.instrument
+        sums = self._buy_notional if is_buy else self._sell_size
+        sums[index] = sums.get(index, 0) + change
+        if is_buy:
+            self.buy_notional += change
+            self.changed.add(index)
 
     def opened_since(self, since_ns: int) -> int:
         """Return how many orders were opened after `since_ns`; older ones are forgotten."""
@@ -87,9 +119,10 @@ class Orders:
             self._opened_ns.popleft()
         return len(self._opened_ns)
 
-    def working(self, instrument: int) -> Iterator[Order]:
-        """Yield the orders of one instrument that may still fill, oldest first."""
-        return iter(self._working.get(instrument, {}).values())
+    def working(self, instrument: int) -> Iterable[Order]:
+        """Return the orders of one instrument that may still fill, oldest first."""
+        working = self._working.get(instrument)
+        return working.values() if working else ()
 
     def instruments_working(self) -> list[int]:
         """Return the instruments that have orders which may still fill."""
@@ -102,12 +135,8 @@ class Orders:
 
     def working_buy_notional(self, instrument: int) -> int:
         """Return the pUSD micros the working buys of one instrument may still spend."""
-        return sum(
-            notional_micros_ceil(o.price, o.remaining)
-            for o in self.working(instrument)
-            if o.side == Side.BUY
-        )
+        return self._buy_notional.get(instrument, 0)
 
     def working_sell_size(self, instrument: int) -> int:
         """Return the micro-shares the working sells of one instrument may still take."""
-        return sum(o.remaining for o in self.working(instrument) if o.side == Side.SELL)
+        return self._sell_size.get(instrument, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.core.params import EngineParams
-from engine.core.world.books import VENUE_NS, Books, Touch
+from engine.core.world.books import Books, Touch
 from engine.core.world.cash import Cash
 from engine.core.world.instruments import Instruments, Market
 from engine.core.world.lots import Lots, Position
@@ -14,6 +14,8 @@ class World:
     """Books, instruments, orders, lots, cash, time and the halt latch."""
 
     __slots__ = (
+        "_exposure",
+        "_exposures",
         "book_age_ns_max",
         "books",
         "cash",
@@ -30,14 +32,16 @@ class World:
         self.book_age_ns_max = params.risk.book_age_ns_max
         self.instruments = Instruments()
         self.orders = Orders()
-        self.lots = Lots()
+        self.lots = Lots(changed=self.orders.changed)
         self.cash = Cash()
         self.now_ns = 0
         self.halted = 0  # a Reason; 0 = trading is allowed
         self.sees_fills = False  # whether the private stream is connected
+        self._exposures: dict[int, int] = {}  # by market number
+        self._exposure = 0  # their sum
 
     def touch(self, instrument: int) -> Touch:
-        """Return the touch of a book; one that has been quiet for too long is not usable."""
+        """Hot path. Return a book's touch; one that was quiet for too long is not usable."""
         touch = self.books.touch(instrument)
         if touch.usable and self.now_ns - touch.local_ns > self.book_age_ns_max:
             return touch._replace(usable=False)
@@ -45,8 +49,8 @@ class World:
 
     def venue_ns(self, market: Market) -> int:
         """Return the venue's clock as far as this market's books tell it (epoch)."""
-        tops = self.books.tops
-        return int(max(tops[market.up.index, VENUE_NS], tops[market.down.index, VENUE_NS]))
+        venue_ns = self.books.venue_ns
+        return max(venue_ns(market.up.index), venue_ns(market.down.index))
 
     def position(self, strategy: int, instrument: int) -> Position:
         """Return what one strategy holds of one instrument."""
@@ -55,28 +59,43 @@ class World:
     def market_exposure(self, market: Market) -> int:
         """Return what a market could cost in pUSD micros if every working order fills.
 
-        Full sets pay 1 whatever happens, so they count as money; working sells add nothing.
+        Full sets pay 1 whatever happens, so they count as money; working sells add nothing, and
+        neither does a market that is resolved.
         """
-        up, down = market.up.index, market.down.index
-        cost = sum(p.cost for p in self.lots.holders(up))
-        cost += sum(p.cost for p in self.lots.holders(down))
-        sets = min(self.lots.size(up), self.lots.size(down))
-        working = self.orders.working_buy_notional(up) + self.orders.working_buy_notional(down)
-        return max(0, cost - sets) + working
+        self._reckon()
+        return self._exposures.get(market.number, 0)
 
     def total_exposure(self) -> int:
-        """Return the sum of the exposures of all unresolved markets: those held or worked in."""
-        found: dict[int, Market] = {}
-        for index in (*self.lots.held, *self.orders.instruments_working()):
-            market = self.instruments.market_of(index)
-            if market is not None and market.payout_up < 0:
-                found[market.number] = market
-        return sum(self.market_exposure(market) for market in found.values())
+        """Return the sum of the exposures of all markets."""
+        self._reckon()
+        return self._exposure
 
     def reserved_cash(self) -> int:
         """Return the pUSD micros all working buys may still spend, before fees."""
+        return self.orders.buy_notional
+
+    def _reckon(self) -> None:
+        """Look again at the markets whose orders or lots have changed since the last time."""
+        changed = self.orders.changed
+        while changed:
+            market = self.instruments.market_of(changed.pop())
+            if market is not None:
+                now = self._exposure_of(market) if market.payout_up < 0 else 0
+                self._exposure += now - self._exposures.get(market.number, 0)
+                self._exposures[market.number] = now
+
+    def _exposure_of(self, market: Market) -> int:
+        up, down = market.up.index, market.down.index
+        cost = size_up = size_down = 0
+        for position in self.lots.holders(up):
+            cost += position.cost
+            size_up += position.size
+        for position in self.lots.holders(down):
+            cost += position.cost
+            size_down += position.size
         orders = self.orders
-        return sum(orders.working_buy_notional(index) for index in orders.instruments_working())
+        working = orders.working_buy_notional(up) + orders.working_buy_notional(down)
+        return max(0, cost - min(size_up, size_down)) + working
 
     def equity(self) -> int:
         """Return profit and loss in micros: cash flow, payouts, and holdings at the last
