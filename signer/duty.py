@@ -7,9 +7,7 @@ keeps its reservation in the core meanwhile. Nothing is signed twice.
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import ExitStack
-from functools import partial
 
 import numpy as np
 
@@ -17,21 +15,21 @@ from engine.bus.counters import CounterFile
 from engine.bus.ring import QueueReader, QueueWriter
 from engine.host.runfile import RunFile
 from engine.host.secrets import Account
-from engine.wire.codes import Connection, Kind, Reason, Tif
+from engine.wire.codes import Connection, Kind, Reason
 from engine.wire.records import RECORD_WORDS
 from signer import tally
 from signer.admission import Admission
 from signer.amounts import ONE
 from signer.auth import ApiCredentials, L2Signer
 from signer.batches import Batch
-from signer.commands import NewOrder, kind_of, read_cancel, read_new_order
+from signer.commands import Commands, NewOrder
 from signer.core_watch import CoreWatch
 from signer.heartbeat import Heartbeat
 from signer.http import Endpoint
-from signer.instruments import Instrument, Instruments
+from signer.instruments import Instruments
 from signer.ladder import Ladder
-from signer.log_format import EntryKind
 from signer.order_log import OrderLog
+from signer.order_path import OrderPath
 from signer.orders import Orders, OrderState, SentOrder
 from signer.outcomes import Outcomes
 from signer.policy import Policy
@@ -45,6 +43,7 @@ from signer.warm_up import warm_up
 
 BATCH_RECORDS_MAX = 64
 ORDER_LOG_NAME = "orders.log"
+_NEW_ORDER = int(Kind.NEW_ORDER)
 
 
 class SignerDuty:
@@ -75,8 +74,10 @@ class SignerDuty:
             self._on_heartbeat_gap,
         )
         self._core = CoreWatch(runtime.counters("core"), self._settings.core_silence_ns_max)
+        # Commands are read where they were polled: the rows from `_next` on wait for their turn.
         self._rows = np.zeros((BATCH_RECORDS_MAX, RECORD_WORDS), np.int64)
-        self._commands: deque[tuple[list[int], np.ndarray]] = deque()
+        self._commands = Commands(self._rows)
+        self._next, self._polled = 0, 0
         self._polled_ns = 0
         self._open_shown = 0
         self._was_connected = False
@@ -116,6 +117,21 @@ class SignerDuty:
             resend_age_ns_max=settings.resend_age_ns_max,
             is_quiet=lambda: self._is_draining or self._core.is_silent,
         )
+        self._path = OrderPath(
+            self._policy,
+            self._admission,
+            self._limits,
+            self._ladder,
+            self._orders,
+            self._log,
+            self._report,
+            self._rail,
+            self._now_ns,
+            run_id=run_id,
+            on_answer=self._outcomes.on_answer,
+            on_refused=self._on_refused,
+            on_unannounced=lambda order: self._outcomes.reject(order, Reason.RING_FULL, 0),
+        )
         self._batch = Batch(self._rail, self._outcomes.on_verdict)
         self._cancels, self._look_ups = self._outcomes.cancels, self._outcomes.look_ups
         self._counters.set(tally.LOG_TORN_BYTES, self._log.torn_bytes)
@@ -125,20 +141,20 @@ class SignerDuty:
     def work(self) -> int:
         """Hot path. Do one round; return how much was done."""
         worked = self._report.flush()
-        if not self._commands and not self._report.waiting:
+        if self._next == self._polled and not self._report.waiting:
             self._poll()
-        while self._commands:
-            row, words = self._commands.popleft()
+        while self._next < self._polled:
+            self._next += 1
             worked += 1
-            if self._obey(row, words) and not self._batch:
+            if self._obey(self._next - 1) and not self._batch:
                 break  # the loop flushes sockets between rounds: an order's bytes leave at once
         if self._batch:
             self._send_batch()
         now_ns = self._now_ns()
         worked += self._rail.work(now_ns) + self._cancels.work(now_ns)
         worked += self._look_ups.work(now_ns) + self._beat(now_ns)
-        if not self._is_draining and self._core.look(now_ns):
-            self._on_core_silent()
+        if not self._is_draining:
+            self._look_at_core(now_ns)
         if self._rail.is_connected is not self._was_connected:
             self._on_rail_change()
         if not worked and not self._is_draining:
@@ -151,12 +167,13 @@ class SignerDuty:
         """Cancel what may be live; return whether every order has its evidence."""
         if not self._is_draining:
             self._is_draining = True
+            self._path.hold = Reason.HALT_STOPPING
             if self._orders.open_count:
                 self._cancels.cancel_all()
         unseen = next(self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN), None)
         return (
             unseen is None
-            and not self._commands
+            and self._next == self._polled
             and not self._cancels.all_is_pending
             and not self._report.waiting
             and not self._look_ups.pending
@@ -167,30 +184,30 @@ class SignerDuty:
         self._open.close()
 
     def _poll(self) -> None:
-        count = self._ring.poll(self._rows)
-        if count:
+        """Hot path."""
+        self._next, self._polled = 0, self._ring.poll(self._rows)
+        if self._polled:
             self._polled_ns = self._now_ns()
-            rows = self._rows[:count]
-            self._commands.extend(zip(rows.tolist(), rows.copy(), strict=True))
 
-    def _obey(self, row: list[int], words: np.ndarray) -> bool:
+    def _obey(self, index: int) -> bool:
         """Do what one record says; return whether it was an order. Hot path."""
-        kind = kind_of(row)
-        if kind == Kind.NEW_ORDER:
-            self._on_new_order(read_new_order(row))
-        elif kind == Kind.CANCEL:
-            order = self._orders.get(read_cancel(row).order_id)
+        kind = self._commands.kind(index)
+        if kind == _NEW_ORDER:
+            self._on_new_order(self._commands.new_order(index))
+            return True
+        if kind == Kind.CANCEL:
+            order = self._orders.get(self._commands.cancel(index).order_id)
             if order is not None:
                 self._cancels.cancel(order)
         elif kind == Kind.CANCEL_ALL:
             self._cancels.cancel_all()
         elif kind == Kind.INSTRUMENT:
-            self._instruments.on_instrument(words)
+            self._instruments.on_instrument(self._rows[index])
         elif kind == Kind.STATUS:
-            self._instruments.on_status(words)
+            self._instruments.on_status(self._rows[index])
         else:
             self._counters.add(tally.COMMANDS_UNKNOWN)
-        return kind == Kind.NEW_ORDER
+        return False
 
     def _on_new_order(self, order: NewOrder) -> None:
         """Hot path."""
@@ -199,80 +216,20 @@ class SignerDuty:
             self._on_repeated(known)
             return
         instrument = self._instruments.get(order.instrument)
-        began_ns = self._now_ns()
-        reason = self._objection(order, instrument, began_ns)
-        if reason != Reason.OK or instrument is None:
-            self._refuse(order, reason)
-            return
-        reason, amounts, stake = self._policy.check(
-            order, instrument.tick, instrument.size_min, self._polled_ns
-        )
-        if reason == Reason.OK and not self._limits.take_order(began_ns):
-            self._policy.spending.release(stake, began_ns)
-            reason = Reason.VENUE_RATE
-        if reason != Reason.OK:
-            self._refuse(order, reason)
-            return
-        template = instrument.templates[order.side]
-        signed = self._ladder.sign(order, template, instrument.tick, amounts, began_ns)
-        signed_ns = self._now_ns()
-        self._counters.add(tally.ORDERS_SIGNED)
-        self._time_signing(signed_ns - began_ns)
-        sent = SentOrder(
-            order.order_id,
-            order.attempt,
-            signed.order_hash,
-            order.instrument,
-            order.trace,
-            side=order.side,
-            price=order.price,
-            is_at_once=order.tif in (Tif.FOK, Tif.FAK),
-            body=signed.body,
-            size=order.size,
-            stake=stake,
-            signed_ns=signed_ns,
-        )
-        if not self._outcomes.record(EntryKind.SIGNED, sent, body=signed.body):
-            self._policy.spending.release(sent.stake, signed_ns)
-            self._refuse(order, Reason.ORDER_LOG)
-            return
-        sent.stamps = Stamps(self._polled_ns, signed_ns, self._now_ns())
-        self._orders.add(sent)
-        if not self._report.signed(
-            order.instrument,
-            order.trace,
-            order.order_id,
-            signed.order_hash,
-            amounts.maker,
-            amounts.taker,
-            sent.stamps,
-            order.attempt,
-        ):
-            self._outcomes.reject(sent, Reason.RING_FULL, 0)
-            return
-        self._counters.add(tally.ORDERS_SENT)
         if self._settings.order_batch_max == 1:
-            self._rail.send_order(signed.body, partial(self._outcomes.on_answer, sent))
+            self._path.send(order, instrument, self._polled_ns)
             return
-        self._batch.add(sent)
-        if len(self._batch) == self._settings.order_batch_max:
-            self._send_batch()
+        sent = self._path.sign(order, instrument, self._polled_ns)
+        if sent is not None:
+            self._batch.add(sent)
+            if len(self._batch) == self._settings.order_batch_max:
+                self._send_batch()
 
     def _send_batch(self) -> None:
         self._counters.add(tally.BATCHES_SENT, len(self._batch) > 1)
         self._batch.send()
 
-    def _objection(self, order: NewOrder, instrument: Instrument | None, now_ns: int) -> int:
-        """Hot path."""
-        if self._is_draining:
-            return Reason.HALT_STOPPING
-        if self._core.is_silent:
-            return Reason.CORE_SILENT
-        if instrument is None:
-            return Reason.POLICY_TOKEN
-        return instrument.refusal or self._admission.objection(order.side, order.post_only, now_ns)
-
-    def _refuse(self, order: NewOrder, reason: int) -> None:
+    def _on_refused(self, order: NewOrder, reason: int, polled_ns: int) -> None:
         """An order that will not be sent."""
         self._counters.add(tally.REJECTS)
         self._report.refusal(
@@ -282,7 +239,7 @@ class SignerDuty:
             order.order_id,
             reason,
             0,
-            Stamps(self._polled_ns),
+            Stamps(polled_ns),
         )
 
     def _on_repeated(self, order: SentOrder) -> None:
@@ -303,10 +260,12 @@ class SignerDuty:
         if recovered.has_strangers:
             self._cancels.cancel_all()
 
-    def _on_core_silent(self) -> None:
-        self._counters.add(tally.CORE_SILENT)
-        if self._orders.open_count:
-            self._cancels.cancel_all()
+    def _look_at_core(self, now_ns: int) -> None:
+        if self._core.look(now_ns):
+            self._counters.add(tally.CORE_SILENT)
+            if self._orders.open_count:
+                self._cancels.cancel_all()
+        self._path.hold = Reason.CORE_SILENT if self._core.is_silent else Reason.OK
 
     def _beat(self, now_ns: int) -> int:
         """Keep the venue from cancelling everything; with a silent core, let it."""
@@ -351,16 +310,16 @@ class SignerDuty:
         self._report.rail_status(connection, self._rail.connects, self._rail.errors)
         self._count()
 
-    def _time_signing(self, signing_ns: int) -> None:
-        self._counters.set(tally.SIGN_NS_LAST, signing_ns)
-        if signing_ns > self._counters.get(tally.SIGN_NS_MAX):
-            self._counters.set(tally.SIGN_NS_MAX, signing_ns)
-
     def _count(self) -> None:
         """Show the numbers that others keep."""
         show = self._counters.set
         self._open_shown = self._orders.open_count
+        path = self._path
         show(tally.ORDERS_OPEN, self._open_shown)
+        show(tally.ORDERS_SIGNED, path.signed_count)
+        show(tally.ORDERS_SENT, path.sent_count)
+        show(tally.SIGN_NS_LAST, path.sign_ns_last)
+        show(tally.SIGN_NS_MAX, path.sign_ns_max)
         show(tally.CANCELS_SENT, self._cancels.sent)
         show(tally.CANCEL_ALLS, self._cancels.all_sent)
         show(tally.CONNECTS, self._rail.connects)

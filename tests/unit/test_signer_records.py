@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.wire.codes import Connection, Kind, Source
 from engine.wire.records import new, typed, words
-from signer.commands import Cancel, NewOrder, kind_of, read_cancel, read_new_order
+from signer.commands import Cancel, Commands, NewOrder
 from signer.reports import Reporter, Stamps
 
 STAMPS = Stamps(11, 12, 13, 14, 15)
@@ -55,14 +55,13 @@ def test_commands_are_read_as_they_are_written() -> None:
     for name, value in order._asdict().items():
         record[name] = value
     record["strategy"], record["leg"] = 255, 254
-    row = words(record).tolist()[0]
-    assert kind_of(row) == Kind.NEW_ORDER
-    assert read_new_order(row) == order
-
     cancel = new(Kind.CANCEL)
     cancel["instrument"], cancel["trace"], cancel["order_id"] = 3, 4, BIG
     cancel["reason"], cancel["strategy"] = 37, 200
-    assert read_cancel(words(cancel).tolist()[0]) == Cancel(3, 4, BIG, 37)
+    commands = Commands(np.concatenate([words(record), words(cancel)]))
+    assert [commands.kind(index) for index in (0, 1)] == [Kind.NEW_ORDER, Kind.CANCEL]
+    assert commands.new_order(0) == order
+    assert commands.cancel(1) == Cancel(3, 4, BIG, 37)
 
 
 def test_reports_have_the_layout_of_the_wire() -> None:

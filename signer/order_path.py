@@ -1,0 +1,203 @@
+"""The way of one order: policy, signature, order log, SIGNED to the core, bytes to the venue.
+
+Nothing here is a process, a file or a socket: the duty walks real orders along this path, and the
+dry run walks orders along it that are nobody's. What is shown as a counter is a plain number here,
+for it is written down when the bytes have left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from engine.wire.codes import Reason, Tif
+from signer.admission import Admission
+from signer.commands import NewOrder
+from signer.http import Answer, AnswerHandler
+from signer.instruments import Instrument
+from signer.ladder import Ladder
+from signer.log_format import Entry, EntryKind
+from signer.orders import Orders, SentOrder
+from signer.policy import Policy
+from signer.ratelimit import RateLimits
+from signer.reports import Reporter, Stamps
+
+_SIGNED = int(EntryKind.SIGNED)
+_OK = int(Reason.OK)
+_AT_ONCE = frozenset((int(Tif.FOK), int(Tif.FAK)))
+
+
+class Journal(Protocol):
+    """Where an order is written down before it is sent."""
+
+    def append(self, entry: Entry) -> bool:
+        """Write an entry; False when it is not certain to survive this process. Hot path."""
+        ...
+
+
+class Sender(Protocol):
+    """Where an order's bytes go."""
+
+    def send_order(self, body: bytes, handler: AnswerHandler) -> None:
+        """Send the exact body of a signed order. Hot path."""
+        ...
+
+
+class OrderPath:
+    """What an order passes, in order.
+
+    hold: why no order may be sent at all, or OK; the owner's to change.
+    signed_count, sent_count, sign_ns_last, sign_ns_max: what became of the orders so far.
+    """
+
+    __slots__ = (
+        "_admission",
+        "_journal",
+        "_ladder",
+        "_limits",
+        "_now_ns",
+        "_on_answer",
+        "_on_refused",
+        "_on_unannounced",
+        "_orders",
+        "_policy",
+        "_report",
+        "_run_id",
+        "_sender",
+        "hold",
+        "sent_count",
+        "sign_ns_last",
+        "sign_ns_max",
+        "signed_count",
+    )
+
+    def __init__(
+        self,
+        policy: Policy,
+        admission: Admission,
+        limits: RateLimits,
+        ladder: Ladder,
+        orders: Orders,
+        journal: Journal,
+        report: Reporter,
+        sender: Sender,
+        now_ns: Callable[[], int],
+        *,
+        run_id: int,
+        on_answer: Callable[[SentOrder, Answer], None],
+        on_refused: Callable[[NewOrder, int, int], None],
+        on_unannounced: Callable[[SentOrder], None],
+    ) -> None:
+        """on_answer: takes the venue's answer to an order.
+
+        on_refused: takes an order that is not signed or not in the journal, the reason, and when it
+        was polled.  on_unannounced: takes one the core could not be told of; neither was sent.
+        """
+        self._policy = policy
+        self._admission = admission
+        self._limits = limits
+        self._ladder = ladder
+        self._orders = orders
+        self._journal = journal
+        self._report = report
+        self._sender = sender
+        self._now_ns = now_ns
+        self._run_id = run_id
+        self._on_answer = on_answer
+        self._on_refused = on_refused
+        self._on_unannounced = on_unannounced
+        self.hold: int = Reason.OK
+        self.signed_count = 0
+        self.sent_count = 0
+        self.sign_ns_last = 0
+        self.sign_ns_max = 0
+
+    def send(self, order: NewOrder, instrument: Instrument | None, polled_ns: int) -> None:
+        """Hot path. Sign a new order and send it, or say why not."""
+        sent = self.sign(order, instrument, polled_ns)
+        if sent is not None:
+            self._sender.send_order(sent.body, partial(self._on_answer, sent))
+
+    def sign(
+        self, order: NewOrder, instrument: Instrument | None, polled_ns: int
+    ) -> SentOrder | None:
+        """Hot path. Return a new order, signed, logged, announced and now to be sent, or None."""
+        began_ns = self._now_ns()
+        reason = self.hold or self._objection(order, instrument, began_ns)
+        if reason != _OK or instrument is None:
+            self._on_refused(order, reason, polled_ns)
+            return None
+        reason, amounts, stake = self._policy.check(
+            order, instrument.tick, instrument.size_min, polled_ns
+        )
+        if reason == _OK and not self._limits.take_order(began_ns):
+            self._policy.spending.release(stake, began_ns)
+            reason = Reason.VENUE_RATE
+        if reason != _OK:
+            self._on_refused(order, reason, polled_ns)
+            return None
+        order_hash, body, _, _ = self._ladder.sign(
+            order, instrument.templates[order.side], instrument.tick, amounts, began_ns
+        )
+        signed_ns = self._now_ns()
+        self.signed_count += 1
+        if not self._journal.append(
+            Entry(
+                _SIGNED,
+                order.attempt,
+                order.instrument,
+                self._run_id,
+                order.order_id,
+                signed_ns,
+                order_hash,
+                body=body,
+            )
+        ):
+            self._policy.spending.release(stake, signed_ns)
+            self._on_refused(order, Reason.ORDER_LOG, polled_ns)
+            return None
+        stamps = Stamps(polled_ns, signed_ns, self._now_ns())
+        is_announced = self._report.signed(
+            order.instrument,
+            order.trace,
+            order.order_id,
+            order_hash,
+            amounts.maker,
+            amounts.taker,
+            stamps,
+            order.attempt,
+        )
+        sent = SentOrder(
+            order.order_id,
+            order.attempt,
+            order_hash,
+            order.instrument,
+            order.trace,
+            side=order.side,
+            price=order.price,
+            is_at_once=order.tif in _AT_ONCE,
+            stamps=stamps,
+            body=body,
+            size=order.size,
+            stake=stake,
+            signed_ns=signed_ns,
+        )
+        self._orders.add(sent)
+        self._time(signed_ns - began_ns)
+        if not is_announced:
+            self._on_unannounced(sent)
+            return None
+        self.sent_count += 1
+        return sent
+
+    def _objection(self, order: NewOrder, instrument: Instrument | None, now_ns: int) -> int:
+        """Hot path."""
+        if instrument is None:
+            return Reason.POLICY_TOKEN
+        return instrument.refusal or self._admission.objection(order.side, order.post_only, now_ns)
+
+    def _time(self, signing_ns: int) -> None:
+        self.sign_ns_last = signing_ns
+        if signing_ns > self.sign_ns_max:
+            self.sign_ns_max = signing_ns
