@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.backoffice.metrics import MetricsDuty
+from engine.backoffice.observer import ObserverDuty
 from engine.backoffice.recorder import COUNTERS, RecorderDuty
 from engine.host.duty import Duty, create_counters
 from engine.host.errors import HostError
@@ -29,7 +30,7 @@ def main() -> int:
         print(f"halftick recorder: {error}", file=sys.stderr)
         return error.exit_code
     counters = create_counters(runtime.counters("recorder"), COUNTERS)
-    duties: list[Duty] = [RecorderDuty(runtime, counters)]
+    duties: list[Duty] = [RecorderDuty(runtime, counters), ObserverDuty(runtime)]
     port = int(runtime.settings["recorder"]["metrics_port"])
     if port:
         duties.append(MetricsDuty(runtime.runtime_dir, port))

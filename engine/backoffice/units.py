@@ -10,11 +10,12 @@ STAGE_NAMES = {
     "logged": "order log",
     "sent": "send",
 }
+_ROUNDS_UP = 0.9995  # from here on three digits would be four
 
 
 def time_text(ns: float) -> str:
     """Return a duration to three digits with the unit that suits it."""
     for scale, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
-        if ns >= scale:
+        if ns >= scale * _ROUNDS_UP:
             return f"{ns / scale:.3g} {unit}"
     return f"{ns:.0f} ns"

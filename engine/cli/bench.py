@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engine.bench.circumstances import circumstances
 from engine.bench.run import Plan, measure
 from engine.cli.runs import JsonOption
 from engine.host.errors import RefuseError
@@ -52,6 +53,8 @@ def tick_to_trade(
         console.status("") as status,
     ):
         result = measure(plan, Path(directory), status.update).to_json()
+        if as_json:
+            result |= circumstances(Path(directory))
     if as_json:
         print(json.dumps(result))
     else:

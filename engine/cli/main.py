@@ -59,9 +59,11 @@ COMMANDS = {
         LOOK_BACK, "replay:replay", "Prove a tape: a fresh core says every byte again."
     ),
     "tape": Command(LOOK_BACK, "tape:tape_app", "Look into a tape, verify it, print it."),
+    "trace": Command(LOOK_BACK, "trace:trace", "Show where slow orders' time went, and why."),
     "report": Command(LOOK_BACK, "report:report", "Make the report of a run from its tape."),
     "orderlog": Command(LOOK_BACK, "orderlog:orderlog_app", "Look into an order log, verify it."),
     "bench": Command(LOOK_BACK, "bench:bench_app", "Measure tick to trade on this machine."),
+    "memo": Command(LOOK_BACK, "memo:memo", "Say what the numbers mean for Python and Rust."),
     "vectors": Command(
         LOOK_BACK, "vectors:vectors", "Check golden vectors against this implementation."
     ),

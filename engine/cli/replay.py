@@ -10,8 +10,8 @@ import orjson
 import typer
 from rich.console import Console
 
-from engine.backoffice.catalog import OUTCOMES, Catalog, load_slugs
 from engine.cli.progress import progress_bar
+from engine.cli.tapes import instrument_names
 from engine.core.engine import Engine
 from engine.core.params import EngineParams
 from engine.host.errors import Exit
@@ -19,8 +19,6 @@ from engine.tape.format import TapeError
 from engine.tape.reader import Damage, Gap, TapeReader, kind_name
 from engine.tape.replay import Divergence, Verdict
 from engine.tape.replay import replay as replay_tape
-from engine.wire.codes import Kind
-from engine.wire.records import typed
 
 _SHOWN_MAX = 10
 
@@ -37,7 +35,7 @@ def replay(
         core = _fresh_core(reader)
         with progress_bar("replaying", len(reader)) as advance:
             verdict = replay_tape(reader, core, advance)
-        names = _names(reader)
+        names = instrument_names(reader)
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(_to_json(tape, verdict, names)) + b"\n")
     else:
@@ -54,19 +52,6 @@ def _fresh_core(tape: TapeReader) -> Engine:
             f"the tape's parameters make no core of this version: file={tape.path}, "
             f"{type(error).__name__}: {error}"
         ) from None
-
-
-def _names(tape: TapeReader) -> dict[int, str]:
-    """Return what people call each instrument: its market's slug and its outcome."""
-    catalog = Catalog(load_slugs(tape.path.parent))
-    for piece in tape.slices():
-        rows = piece.rows[(piece.rows[:, 0] & 0xFFFF) == Kind.INSTRUMENT]
-        for record in typed(rows, Kind.INSTRUMENT):
-            catalog.list_instrument(record)
-    return {
-        index: f"{catalog.slug(index)} {OUTCOMES[listing.outcome & 1]}"
-        for index, listing in catalog.by_index.items()
-    }
 
 
 def _print(path: Path, verdict: Verdict, names: dict[int, str]) -> None:

@@ -19,7 +19,8 @@ from engine.host.runfile import RunFile
 class ProcessStatus:
     """One process as its counters show it. state: a `State` name, DEAD when the process is gone.
 
-    heartbeat_ms: the age of its last beat.  round_us_max: its longest round.  own: the rest.
+    heartbeat_ms: the age of its last beat.  round_us_max: its longest round.  collections:
+    of the garbage collector since it was ready.  own: the rest.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ProcessStatus:
     work: int
     errors: int
     round_us_max: int
+    collections: int
     own: dict[str, int]
 
 
@@ -105,6 +107,7 @@ def read_processes(run: RunFile) -> tuple[ProcessStatus, ...]:
                 work=common["work"],
                 errors=common["errors"],
                 round_us_max=common["round_ns_max"] // 1_000,
+                collections=common["collections"],
                 own=values,
             )
         )
