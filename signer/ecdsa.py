@@ -42,7 +42,7 @@ class SigningKey:
         public = ffi.new("secp256k1_pubkey *")
         if not lib.secp256k1_ec_pubkey_create(self._context, public, self._secret):
             raise ValueError("a private key is a scalar in [1, n-1]")
-        self.address = _address_of(PublicKey(public))
+        self.address = to_checksum(_address_of(PublicKey(public)))
 
     @classmethod
     def from_hex(cls, text: str) -> SigningKey:
@@ -95,7 +95,12 @@ def point_of(scalar: int) -> tuple[int, int]:
 
 
 def recover_address(digest: bytes, signature: bytes) -> str:
-    """Return the checksummed address that made a 65-byte signature over a 32-byte digest.
+    """Return the checksummed address that made a signature; errors as of `recover`."""
+    return to_checksum(recover(digest, signature))
+
+
+def recover(digest: bytes, signature: bytes) -> bytes:
+    """Return the 20-byte address that made a 65-byte signature over a 32-byte digest.
 
     Raises ValueError for anything that no key can have signed: wrong length, v, r or s.
     """
@@ -118,5 +123,5 @@ def recover_address(digest: bytes, signature: bytes) -> str:
     return _address_of(public)
 
 
-def _address_of(public: PublicKey) -> str:
-    return to_checksum(keccak256(public.format(compressed=False)[1:])[-ADDRESS_BYTES:])
+def _address_of(public: PublicKey) -> bytes:
+    return keccak256(public.format(compressed=False)[1:])[-ADDRESS_BYTES:]

@@ -90,14 +90,16 @@ class RateLimiter:
 
     def admit_orders(self, request: web.Request, owner: str, count: int) -> None:
         """Spend a token for each order, or refuse them all with 429."""
-        self._admit(request, self._bucket(owner, is_cancel=False), count)
+        self._admit(request, owner, count, is_cancel=False)
 
     def admit_cancels(self, request: web.Request, owner: str, count: int) -> None:
         """Spend a token for each cancel, or refuse them all with 429."""
-        self._admit(request, self._bucket(owner, is_cancel=True), count)
+        self._admit(request, owner, count, is_cancel=True)
 
     def charge_cancels(self, request: web.Request, owner: str, count: int) -> None:
         """Spend what a cancel-all turned out to cost, into debt where the tier has one."""
+        if self._enforcement is Enforcement.OFF:
+            return
         bucket = self._bucket(owner, is_cancel=True)
         floor = -math.inf if self._tier.debt else 0.0
         bucket.tokens = max(bucket.tokens - count, floor)
@@ -111,7 +113,10 @@ class RateLimiter:
         bucket.refill(now_s)
         return bucket
 
-    def _admit(self, request: web.Request, bucket: Bucket, cost: int) -> None:
+    def _admit(self, request: web.Request, owner: str, cost: int, *, is_cancel: bool) -> None:
+        if self._enforcement is Enforcement.OFF:
+            return
+        bucket = self._bucket(owner, is_cancel=is_cancel)
         wait_s = bucket.wait_s(cost)
         if not wait_s:
             bucket.tokens -= cost
@@ -121,8 +126,6 @@ class RateLimiter:
             raise Refusal(429, TOO_MANY, headers={"Retry-After": after_s})
 
     def _tell(self, request: web.Request, bucket: Bucket, wait_s: float) -> None:
-        if self._enforcement is Enforcement.OFF:
-            return
         headers = {
             "Poly-RateLimit-Remaining": str(math.floor(bucket.tokens)),
             "Poly-RateLimit-Reset": str(math.ceil(bucket.at_s + wait_s)),

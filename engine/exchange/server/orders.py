@@ -147,7 +147,9 @@ class OrderRoutes:
         _obey(self._mode.account_obstacle(key.account.owner, buys=buys))
         fate: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._venue.submit(submission, fate.set_result)
-        answer = await asyncio.shield(fate)  # a client who hangs up does not stop his order
+        if not fate.done():
+            await asyncio.shield(fate)  # a client who hangs up does not stop his order
+        answer = fate.result()
         self._venue.truth.flush()
         return answer
 

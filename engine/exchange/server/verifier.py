@@ -28,7 +28,8 @@ from engine.wire.codes import Side, Tif
 from signer import order_v1, order_v2
 from signer.address import parse_address
 from signer.contracts import Generation, exchange_domain
-from signer.ecdsa import recover_address
+from signer.ecdsa import recover
+from signer.eip712 import typed_digest
 from signer.order_v1 import OrderV1
 from signer.order_v2 import Order, order_from_json
 from signer.poly1271 import SIGNATURE_BYTES, wallet_digest, wrap_signature
@@ -121,18 +122,18 @@ class OrderVerifier:
                 raise Refusal(400, BAD_SIGNATURE)
             return digest
         check = self._check_deposit if account.kind is WalletKind.DEPOSIT else _check_ecdsa
+        contents = order_v2.struct_hash(order)
         own = self._separators[market.generation, market.neg_risk]
-        if check(order, signature, own, account):
-            return order_v2.order_hash(order, own)
-        if any(check(order, signature, other, account) for other in self._separators.values()):
+        if check(contents, signature, own, account):
+            return typed_digest(own, contents)
+        if any(check(contents, signature, other, account) for other in self._separators.values()):
             raise Refusal(400, WRONG_VERSION)
         raise Refusal(400, BAD_SIGNATURE)
 
     def _check_deposit(
-        self, order: Order, signature: bytes, separator: bytes, account: Account
+        self, contents: bytes, signature: bytes, separator: bytes, account: Account
     ) -> bool:
-        """Tell whether a deposit wallet would vouch for the signature."""
-        contents = order_v2.struct_hash(order)
+        """Tell whether a deposit wallet would vouch for the signature. contents: struct hash."""
         ecdsa = signature[:ECDSA_BYTES]
         if len(signature) != SIGNATURE_BYTES or not account.is_deployed:
             return False
@@ -142,13 +143,13 @@ class OrderVerifier:
         return _signed_by(account.owner, ecdsa, digest)
 
 
-def _check_ecdsa(order: Order, signature: bytes, separator: bytes, account: Account) -> bool:
-    return _signed_by(account.owner, signature, order_v2.order_hash(order, separator))
+def _check_ecdsa(contents: bytes, signature: bytes, separator: bytes, account: Account) -> bool:
+    return _signed_by(account.owner, signature, typed_digest(separator, contents))
 
 
 def _signed_by(owner: str, signature: bytes, digest: bytes) -> bool:
     try:
-        return recover_address(digest, signature).lower() == owner
+        return "0x" + recover(digest, signature).hex() == owner
     except ValueError:
         return False
 
