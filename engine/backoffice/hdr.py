@@ -49,6 +49,15 @@ def percentile(values: np.ndarray, p: Fraction, digits: int = DIGITS) -> int:
     return int(highest_equivalent(np.partition(values, rank - 1)[rank - 1 : rank], digits)[0])
 
 
+def buckets(values: np.ndarray, digits: int = DIGITS) -> np.ndarray:
+    """Return int64[k, 3]: lowest value, highest value and count of each bucket that is not empty.
+
+    Histograms merge by adding the counts of the same bucket; percentiles never do.
+    """
+    lowest, counts = np.unique(lowest_equivalent(values, digits), return_counts=True)
+    return np.column_stack((lowest, highest_equivalent(lowest, digits), counts))
+
+
 def min_samples(p: float, confidence: float = 0.95) -> int:
     """Return how many samples a percentile needs before its upper bound is finite."""
     return math.ceil(math.log((1 - confidence) / 2) / math.log(p))

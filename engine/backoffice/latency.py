@@ -74,11 +74,16 @@ def percentiles(samples_ns: np.ndarray) -> Percentiles:
 
 def tick_to_trade(orders: Iterable[OrderFacts]) -> TickToTrade:
     """Return how long the orders of a tape took."""
+    total_ns, steps_ns = samples(orders)
+    stages = {name: percentiles(steps_ns[:, i]) for i, (name, _, _) in enumerate(STAGES)}
+    return TickToTrade(percentiles(total_ns), stages, total_ns)
+
+
+def samples(orders: Iterable[OrderFacts]) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64[n] and int64[n, len(STAGES)]: each order as a whole, and its stages."""
     rows = [[getattr(order, stamp) for stamp in _STAMPS] for order in orders if order.sent_ns]
     stamps = np.array(rows, np.int64).reshape(-1, len(_STAMPS))
     # A stamp of 0 was never taken; a trigger at the batch's own time is the core's timer.
     stamps = stamps[(stamps > 0).all(axis=1) & (stamps[:, 0] < stamps[:, 1])]
-    steps = np.maximum(np.diff(stamps, axis=1), 0)
-    stages = {name: percentiles(steps[:, i]) for i, (name, _, _) in enumerate(STAGES)}
-    total = np.maximum(stamps[:, -1] - stamps[:, 0], 0)
-    return TickToTrade(percentiles(total), stages, total)
+    total_ns = np.maximum(stamps[:, -1] - stamps[:, 0], 0)
+    return total_ns, np.maximum(np.diff(stamps, axis=1), 0)

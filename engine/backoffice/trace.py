@@ -93,14 +93,14 @@ class OrderTrace:
 
 def worst(path: Path, count: int = WORST) -> list[OrderTrace]:
     """Return the slowest orders from frame to last byte, slowest first. Raises TapeError."""
-    orders = [order for order in _orders(path) if total_ns(order) is not None]
+    orders = [order for order in orders_of(path) if total_ns(order) is not None]
     orders.sort(key=lambda order: (-(total_ns(order) or 0), order.sequence))
     return _explained(path, orders[:count])
 
 
 def of_order(path: Path, order_id: int) -> OrderTrace:
     """Return one order. Raises NoSuchOrder and TapeError."""
-    found = [order for order in _orders(path) if order.order_id == order_id]
+    found = [order for order in orders_of(path) if order.order_id == order_id]
     if not found:
         raise NoSuchOrder(f"order is not on the tape: order={order_id:016x}, file={path}")
     return _explained(path, found)[0]
@@ -127,7 +127,8 @@ def spans(order: OrderFacts) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _orders(path: Path) -> Iterable[OrderFacts]:
+def orders_of(path: Path) -> Iterable[OrderFacts]:
+    """Return all orders of a tape. Raises TapeError."""
     table = OrderTable()
     with TapeReader(path) as reader:
         ledger = Ledger(reader.header)

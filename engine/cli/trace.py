@@ -1,8 +1,9 @@
-"""`halftick trace`: where an order's time went, and the frame that caused it."""
+"""`halftick trace`: where orders' time went, and the frames that caused the slowest."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,39 +13,50 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.backoffice.catalog import OUTCOMES, Catalog, load_slugs
-from engine.backoffice.trace import WORST, OrderTrace, of_order, worst
+from engine.backoffice.histograms import (
+    STAMPS_AN_ORDER,
+    WHOLE,
+    Histogram,
+    histograms,
+    stamp_ns,
+)
+from engine.backoffice.trace import WORST, OrderTrace, of_order, orders_of, worst
 from engine.backoffice.units import STAGE_NAMES, time_text
 from engine.cli.runs import JsonOption
+from engine.cli.tapes import instrument_names, tape_of
 from engine.tape.reader import TapeReader
 from engine.tape.text import describe
-from engine.wire.codes import Kind, Side
-from engine.wire.records import typed
+from engine.wire.codes import Side
 
 _BAR = 40  # characters of the whole order
+_LEVELS = " ▁▂▃▄▅▆▇█"
 _HEADER = ("sequence", "kind", "source", "flags", "instrument", "trace", "venue_ns", "local_ns")
+_MICROS = frozenset({"price", "size", "best_bid", "best_ask"})
 
 
 def trace(
-    tape: Annotated[Path, typer.Argument(help="a tape file, such as runs/demo/tape.ht")],
-    count: Annotated[int, typer.Option("--worst", min=1, help="How many, slowest first.")] = WORST,
-    order: Annotated[str, typer.Option(help="This order instead: its id, 16 hex digits.")] = "",
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's directory, or its tape")],
+    count: Annotated[int, typer.Option("--worst", min=0, help="How many, slowest first.")] = WORST,
+    order: Annotated[str, typer.Option(help="This order alone: its id, 16 hex digits.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show the slowest orders from tick to trade, stage by stage, and what made them happen.
+    """Show the histogram of every stage, and the slowest orders with what made them happen.
 
     The frame's records are as they are on the tape: `halftick tape dump --from SEQUENCE` shows
-    what is around them, `halftick replay` lives through them again.
+    what is around them, `halftick replay` lives through them again. Exit code 1 where the order or
+    the tape is not what it should be, 78 where there is no tape.
     """
+    tape = tape_of(run)
     found = [of_order(tape, _order_id(order))] if order else worst(tape, count)
+    stages = [] if order else histograms(orders_of(tape))
     if as_json:
-        out = {"tape": str(tape), "orders": [each.to_json() for each in found]}
-        sys.stdout.buffer.write(orjson.dumps(out) + b"\n")
+        sys.stdout.buffer.write(orjson.dumps(_to_json(tape, stages, found)) + b"\n")
         return
-    names = _names(tape)
     console = Console(highlight=False, soft_wrap=True)
-    if not found:
-        console.print("no order on this tape was caused by a frame and sent")
+    if stages:
+        console.print(_histogram_table(stages), _cost_text(stages[-1]), "", sep="\n")
+    with TapeReader(tape) as reader:
+        names = instrument_names(reader)
     for each in found:
         console.print(_picture(each, names))
 
@@ -56,17 +68,58 @@ def _order_id(text: str) -> int:
         raise typer.BadParameter(f"an order id is hexadecimal: order={text!r}") from None
 
 
-def _names(tape: Path) -> dict[int, str]:
-    with TapeReader(tape) as reader:
-        catalog = Catalog(load_slugs(tape.parent))
-        for piece in reader.slices():
-            rows = piece.rows[(piece.rows[:, 0] & 0xFFFF) == Kind.INSTRUMENT]
-            for record in typed(rows, Kind.INSTRUMENT):
-                catalog.list_instrument(record)
-    return {
-        index: f"{catalog.slug(index)} {OUTCOMES[listing.outcome & 1]}"
-        for index, listing in catalog.by_index.items()
-    }
+def _to_json(
+    tape: Path, stages: Sequence[Histogram], found: Sequence[OrderTrace]
+) -> dict[str, Any]:
+    """Return everything as one object; an order asked for by name has no histograms beside it."""
+    shown: dict[str, Any] = {"tape": str(tape)}
+    if stages:
+        shown["histograms_us"] = {stage.name: stage.to_json() for stage in stages}
+        shown["instrumentation"] = {"stamp_ns": stamp_ns(), "stamps_an_order": STAMPS_AN_ORDER}
+    return shown | {"orders": [each.to_json() for each in found]}
+
+
+def _histogram_table(stages: Sequence[Histogram]) -> RenderableType:
+    """Return a line a stage; the bars are of powers of two, the same for all of them."""
+    octaves = [stage.octaves() for stage in stages]
+    seen = [exponent for each in octaves for exponent in each]
+    if not seen:
+        return Text("no order on this tape was caused by a frame and sent")
+    first, last = min(seen), max(seen)
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("stage")
+    for name in ("p50", "p99", "p99.9", "max"):
+        table.add_column(name, justify="right")
+    table.add_column(f"{time_text(2**first)} … {time_text(2 ** (last + 1))}", no_wrap=True)
+    for stage, counts in zip(stages, octaves, strict=True):
+        known = stage.percentiles
+        table.add_row(
+            STAGE_NAMES.get(stage.name, stage.name),
+            *("–" if v is None else time_text(v) for v in (known.p50, known.p99, known.p999)),
+            time_text(stage.max_ns),
+            Text(_bars([counts.get(e, 0) for e in range(first, last + 1)]), "cyan"),
+            style="bold" if stage.name == WHOLE else "",
+        )
+    return table
+
+
+def _bars(counts: Sequence[int]) -> str:
+    """Return a character a count; whatever is not empty is seen."""
+    highest = max(counts)
+    return "".join(_LEVELS[-(-count * (len(_LEVELS) - 1) // highest)] for count in counts)
+
+
+def _cost_text(whole: Histogram) -> Text:
+    """Return what the stamps themselves cost an order."""
+    one_ns = stamp_ns()
+    all_ns = one_ns * STAMPS_AN_ORDER
+    p50 = whole.percentiles.p50
+    share = f", {all_ns / p50:.2%} of p50" if p50 else ""
+    return Text(
+        f"{whole.percentiles.n:,} orders; their {STAMPS_AN_ORDER} stamps cost "
+        f"{time_text(all_ns)} an order ({one_ns:.0f} ns each, measured here and now{share})",
+        "dim",
+    )
 
 
 def _picture(found: OrderTrace, names: dict[int, str]) -> RenderableType:
@@ -108,11 +161,13 @@ def _frame(found: OrderTrace) -> RenderableType:
 
 
 def _values(body: dict[str, Any]) -> str:
-    return " ".join(f"{name}={_value(value)}" for name, value in body.items())
+    return " ".join(f"{name}={_value(name, value)}" for name, value in body.items())
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
     if isinstance(value, list):  # levels of a book
-        levels = (f"{Side(x['side']).name} {x['price']}×{x['size']}" for x in value)
+        levels = (
+            f"{Side(x['side']).name} {x['size'] / 1e6:,g}@{x['price'] / 1e6:g}" for x in value
+        )
         return f"[{', '.join(levels)}]"
-    return str(value)
+    return f"{value / 1e6:,g}" if name in _MICROS else str(value)

@@ -6,13 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from replay.tape_builder import START_NS, TapeBuilder, Trader, book, demo_tape, instrument, record
 from typer.testing import CliRunner, Result
 
+from engine.backoffice.histograms import Histogram
+from engine.backoffice.latency import percentiles
 from engine.backoffice.trace import NoSuchOrder, of_order, spans, worst
+from engine.backoffice.units import STAGE_NAMES
 from engine.cli.trace import trace
+from engine.host.errors import RefuseError
 from engine.tape.format import ENTRY_BYTES
 from engine.tape.reader import TapeReader
 from engine.wire.codes import Kind
@@ -131,31 +136,71 @@ def test_a_cause_that_the_tape_has_lost_leaves_the_stages(tmp_path: Path) -> Non
 
 def test_the_picture_names_the_order_its_stages_and_its_cause(tmp_path: Path) -> None:
     """A person reads the whole first, then a bar a stage, then the records, the cause marked."""
-    shown = run(tape_of(tmp_path, (0xFEED, 600_000)), "--worst", "1")
+    tape_of(tmp_path, (0xFEED, 600_000))
+    shown = run(tmp_path, "--worst", "1")
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
-    assert lines[0].startswith("600 µs  order 000000000000feed  BUY 5.00 at 0.51")
-    assert sum("━" in line for line in lines) == len(STAGES)
+    (first,) = (n for n, line in enumerate(lines) if line.startswith("600 µs  order"))
+    assert "order 000000000000feed  BUY 5.00 at 0.51" in lines[first]
+    assert sum("━" in line for line in lines[first:]) == len(STAGES)
     assert [line.split()[1] for line in lines if line.lstrip().startswith("→")] == ["7"]
+    assert "BUY 500@0.4" in shown.stdout
+
+
+def test_every_stage_has_a_histogram_and_the_stamps_a_price(tmp_path: Path) -> None:
+    """A line a stage and one for the whole, then what measuring cost: nothing else when asked."""
+    orders = [(number + 1, 600_000) for number in range(10)]
+    lines = run(tape_of(tmp_path, *orders), "--worst", "0").stdout.splitlines()
+    assert lines[0].startswith("stage")
+    assert [line.split("  ")[0] for line in lines[1:8]] == [*STAGE_NAMES.values(), "whole"]
+    assert all("█" in line for line in lines[1:8])
+    assert "10 orders; their 8 stamps cost" in lines[8]
+    assert not any(lines[9:])
+
+
+def test_histograms_hold_every_order_once() -> None:
+    """Counts of all buckets are the samples, and each sample lies in its bucket."""
+    samples_ns = np.array([0, 5, 5, 3_001, 3_000_000_000])
+    found = Histogram("sent", percentiles(samples_ns), samples_ns)
+    buckets = found.to_json()["buckets_ns"]
+    assert [count for _, _, count in buckets] == [1, 2, 1, 1]
+    assert all(
+        low <= ns <= high for (low, high, _), ns in zip(buckets, np.unique(samples_ns), strict=True)
+    )
+    assert found.octaves() == {10: 3, 11: 1, 31: 1}
+    assert found.max_ns == 3_000_000_000
 
 
 def test_the_json_is_one_object_of_the_same_orders(tmp_path: Path) -> None:
     """Scripts get what the picture shows, times in microseconds."""
     directory = tmp_path
     shown = run(demo_tape(directory), "--worst", "3", "--json")
-    found = json.loads(shown.stdout)["orders"]
+    told = json.loads(shown.stdout)
+    found = told["orders"]
+    assert told["histograms_us"].keys() == {*STAGE_NAMES, "whole"}
+    assert told["histograms_us"]["whole"]["max"] == max(order["total_us"] for order in found)
+    assert told["instrumentation"]["stamps_an_order"] == 8
+    assert told["instrumentation"]["stamp_ns"] > 0
     totals = [order["total_us"] for order in found]
     assert len(totals) == 3
     assert totals == sorted(totals, reverse=True)
     assert sum(s["spent_us"] for s in found[0]["stages"]) == pytest.approx(totals[0])
     again = run(directory / "tape.ht", "--order", found[1]["order_id"], "--json")
     assert json.loads(again.stdout)["orders"] == [found[1]]
+    assert "histograms_us" not in json.loads(again.stdout)
 
 
 @pytest.mark.parametrize("text", ["xyz", "-"])
 def test_an_id_that_is_none_is_a_usage_error(tmp_path: Path, text: str) -> None:
     """The exit code is that of a wrong command line."""
     assert run(tape_of(tmp_path, (1, 60_000)), "--order", text).exit_code == 2
+
+
+def test_a_place_without_a_tape_is_named(tmp_path: Path) -> None:
+    """A directory that no run left is refused by its name."""
+    result = run(tmp_path)
+    assert isinstance(result.exception, RefuseError)
+    assert str(tmp_path / "tape.ht") in str(result.exception)
 
 
 def test_a_tape_without_orders_says_so(tmp_path: Path) -> None:
