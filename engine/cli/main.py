@@ -49,6 +49,7 @@ COMMANDS = {
     ),
     "status": Command(OPERATE, "status:status", "Show a run: processes, halt, reachability."),
     "rings": Command(OPERATE, "rings:rings", "Show how full a run's rings are."),
+    "top": Command(OPERATE, "top:top", "Watch a run's counters and rings move."),
     "halt": Command(OPERATE, "halt:halt", "Cancel everything and send no order until a resume."),
     "resume": Command(OPERATE, "halt:resume", "Clear a halt, with a reason."),
     "stop": Command(OPERATE, "stop:stop", "Stop a run in order."),
