@@ -39,7 +39,7 @@ from signer.recovery import recover
 from signer.reports import Reporter, Stamps
 from signer.settings import SignerSettings
 from signer.wallets import Wallet
-from signer.warm_up import warm_up
+from signer.warm_up import DryRun
 
 BATCH_RECORDS_MAX = 64
 ORDER_LOG_NAME = "orders.log"
@@ -88,7 +88,13 @@ class SignerDuty:
     def start(self) -> None:
         """Open the order log, attach to the rings, begin to connect and to look up what is open."""
         settings, run_id = self._settings, self._runtime.run_id
-        warm_up()
+        self._dry_run = DryRun(
+            self._wallet.signature_type,
+            with_nonces=settings.rungs.nonces > 0,
+            now_ns=self._now_ns,
+        )
+        self._dry_run.warm_up()
+        self._open.callback(self._dry_run.close)
         self._open.callback(self._wallet.key.wipe)
         self._open.callback(self._ladder.close)
         self._ladder.prepare()
@@ -162,6 +168,10 @@ class SignerDuty:
         if worked or self._orders.open_count != self._open_shown:
             self._count()
         return worked
+
+    def keep_warm(self) -> None:
+        """Do one slice of a dry run; for a round in which there was nothing to do."""
+        self._dry_run.step()
 
     def drain(self) -> bool:
         """Cancel what may be live; return whether every order has its evidence."""

@@ -34,6 +34,17 @@ class Nonce:
         self.shifted = shifted
         self.v = v
 
+    def sign(self, digest: Any) -> bytes | None:
+        """Return the signature of one digest, or None where it must not be used. Hot path."""
+        s = (self.inverse * int.from_bytes(digest, "big") + self.shifted) % GROUP_ORDER
+        v = self.v
+        if s > S_MAX:
+            s = GROUP_ORDER - s
+            v ^= _FLIP
+        if not s:
+            return None
+        return b"%b%b%c" % (self.r, s.to_bytes(32, "big"), v)
+
     def __repr__(self) -> str:
         return "Nonce()"
 
@@ -102,15 +113,7 @@ class NoncePool:
         nonces = self._nonces
         if not nonces or os.getpid() != self._pid:
             return None
-        nonce = nonces.pop()
-        s = (nonce.inverse * int.from_bytes(digest, "big") + nonce.shifted) % GROUP_ORDER
-        v = nonce.v
-        if s > S_MAX:
-            s = GROUP_ORDER - s
-            v ^= _FLIP
-        if not s:
-            return None
-        return b"%b%b%c" % (nonce.r, s.to_bytes(32, "big"), v)
+        return nonces.pop().sign(digest)
 
     def empty(self) -> None:
         """Forget every nonce."""

@@ -135,6 +135,13 @@ class Orders:
         elif state is OrderState.LIVE:
             order.is_known = True
 
+    def forget(self, order_id: int) -> None:
+        """Let go of an order, if it is here."""
+        order = self._by_id.pop(order_id, None)
+        if order is not None:
+            del self._by_hash[order.order_hash.hex()]
+            self.open_count -= order.state is not OrderState.ENDED
+
     def get(self, order_id: int) -> SentOrder | None:
         """Return the order with this id. Hot path."""
         return self._by_id.get(order_id)
@@ -152,6 +159,4 @@ class Orders:
         count = ORDERS_MAX // 8
         ended = list(self.in_state(OrderState.ENDED))[:count]
         for order in ended or list(self.in_state(OrderState.LIVE))[:count]:
-            del self._by_id[order.order_id]
-            del self._by_hash[order.order_hash.hex()]
-            self.open_count -= order.state is not OrderState.ENDED
+            self.forget(order.order_id)

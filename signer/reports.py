@@ -9,11 +9,10 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from engine.bus.ring import QueueWriter
 from engine.wire.codes import Kind, Source
 from engine.wire.records import RECORD_BYTES, RECORD_WORDS
 
@@ -37,12 +36,20 @@ class Stamps(NamedTuple):
     answered_ns: int = 0
 
 
+class Ring(Protocol):
+    """Where reports go: the `exec` ring."""
+
+    def offer(self, rows: np.ndarray) -> bool:
+        """Put rows in; False = full, and none is in. Hot path."""
+        ...
+
+
 class Reporter:
     """The writer of the `exec` ring."""
 
     __slots__ = ("_now_ns", "_ring", "_row", "_view", "_waiting")
 
-    def __init__(self, ring: QueueWriter, now_ns: Callable[[], int]) -> None:
+    def __init__(self, ring: Ring, now_ns: Callable[[], int]) -> None:
         self._ring = ring
         self._now_ns = now_ns
         self._row = np.zeros((1, RECORD_WORDS), np.int64)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from binascii import hexlify
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numba as nb
 import numpy as np
@@ -28,7 +28,6 @@ from signer import order_v2, poly1271
 from signer.ecdsa import pointer_to
 from signer.eip712 import Domain
 from signer.keccak import STATE_WORDS, keccak256_into
-from signer.nonce_pool import NoncePool
 from signer.order_v2 import ZERO_WORD, Order
 from signer.wallets import SignatureType, Wallet
 
@@ -62,6 +61,14 @@ class SignedOrder(NamedTuple):
     body: bytes
     signature: bytes
     rung: Rung
+
+
+class Signatures(Protocol):
+    """What may have a signature ready sooner than the curve has: a pool of nonces."""
+
+    def sign(self, digest: Any) -> bytes | None:
+        """Return the 65-byte signature of a digest, or None. Hot path."""
+        ...
 
 
 @nb.njit("void(uint8[::1], int64, int64)", cache=True, nogil=True)
@@ -124,7 +131,7 @@ class OrderTemplate:
         owner: str,
         *,
         builder: bytes = ZERO_WORD,
-        nonces: NoncePool | None = None,
+        nonces: Signatures | None = None,
     ) -> None:
         """Encode everything that stays. owner: the API key. builder: a builder code, 32 bytes.
 

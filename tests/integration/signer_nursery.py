@@ -79,9 +79,9 @@ class Nursery:
 def serve() -> None:
     """Fork a signer for each line."""
     from signer.__main__ import main
-    from signer.warm_up import warm_up
+    from signer.warm_up import DryRun
 
-    warm_up()
+    DryRun().warm_up()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are reaped by the kernel
     for line in sys.stdin:
         asked = json.loads(line)
