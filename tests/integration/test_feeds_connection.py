@@ -60,6 +60,7 @@ class Server:
     def __init__(self) -> None:
         self.on_hello: Act = lambda _: None
         self.heard: list[bytes] = []
+        self.open: set[WSTransport] = set()
         self.url = ""
         self._server: Any = None
 
@@ -69,14 +70,23 @@ class Server:
         host, port = self._server.sockets[0].getsockname()
         self.url = f"ws://{host}:{port}/"
 
-    def stop(self) -> None:
-        """Stop listening."""
+    async def stop(self) -> None:
+        """Stop listening, hang up on everyone, and see them gone."""
         self._server.close()
+        for transport in list(self.open):
+            transport.disconnect(graceful=False)
+        await _until(lambda: not self.open)
 
     def _accept(self, _: Any) -> WSListener:
         server = self
 
         class Hello(WSListener):
+            def on_ws_connected(self, transport: WSTransport) -> None:
+                server.open.add(transport)
+
+            def on_ws_disconnected(self, transport: WSTransport) -> None:
+                server.open.discard(transport)
+
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
                 if frame.msg_type is WSMsgType.TEXT:
                     text = frame.get_payload_as_bytes()
@@ -93,7 +103,7 @@ async def server() -> AsyncIterator[Server]:
     each = Server()
     await each.start()
     yield each
-    each.stop()
+    await each.stop()
 
 
 @pytest.fixture
@@ -116,8 +126,7 @@ async def _until(condition: Callable[[], Any]) -> None:
 
 async def _close(connection: Connection) -> None:
     connection.close()
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await _until(lambda: "test" not in {task.get_name() for task in asyncio.all_tasks()})
 
 
 def _count(context: Context, name: str) -> int:
@@ -208,6 +217,7 @@ async def test_a_port_that_never_answers_is_left_in_time(context: Context):
     server.close()
     for peer in peers:
         peer.close()
+    await asyncio.gather(*(peer.wait_closed() for peer in peers), return_exceptions=True)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/", "wss://127.0.0.1:1/", "http://x", "nonsense"])

@@ -49,5 +49,6 @@ async def test_the_core_learns_the_id_of_an_order_signed_ahead(tmp_path: Path) -
         await desk.until(lambda: desk.count("signed_ahead") == 1, "the hit")
         assert desk.count("signed_with_nonce") == 1
         assert desk.count("signed_full") == 0
+        await desk.until(lambda: desk.count("presigned_left") == 3, "three levels again")
         desk.announce(tick=1_000)
         await desk.until(lambda: desk.count("presigned_dropped") >= 3, "a new tick")
