@@ -130,10 +130,12 @@ class OrderTemplate:
         side: int,
         owner: str,
         *,
+        metadata: bytes = ZERO_WORD,
         builder: bytes = ZERO_WORD,
         nonces: Signatures | None = None,
     ) -> None:
-        """Encode everything that stays. owner: the API key. builder: a builder code, 32 bytes.
+        """Encode everything that stays. owner: the API key. metadata: a word of the owner's, 32
+        bytes; trading needs none. builder: a builder code, 32 bytes.
 
         nonces: of the wallet's key; while there are any, each signature takes one. Cold path: some
         tens of microseconds.
@@ -148,6 +150,7 @@ class OrderTemplate:
             side=side,
             signature_type=wallet.signature_type,
             timestamp_ms=0,
+            metadata=metadata,
             builder=builder,
         )
         self._key = wallet.key

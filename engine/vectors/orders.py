@@ -130,8 +130,16 @@ def _facts_v2(row: Row, wallet: Wallet, side: Side, domain: Domain) -> Iterable[
     unified = _unified(orjson.loads(body))
     yield "post_body_unified", orjson.loads(row["post_body_unified"]), unified
     changing = (order.salt, order.maker_amount, order.taker_amount, order.timestamp_ms)
-    if order.metadata == order_v2.ZERO_WORD and max(changing) <= _TEMPLATE_MAX:
-        template = OrderTemplate(wallet, domain, order.token_id, side, owner, builder=order.builder)
+    if max(changing) <= _TEMPLATE_MAX:
+        template = OrderTemplate(
+            wallet,
+            domain,
+            order.token_id,
+            side,
+            owner,
+            metadata=order.metadata,
+            builder=order.builder,
+        )
         hot = template.sign(*changing, expires_s, tif, int(post_only))
         plain = order_v2.body(
             order, signature, owner, tif, expires_s=expires_s, post_only=post_only

@@ -63,6 +63,7 @@ orders = st.fixed_dictionaries(
         "tif": st.sampled_from(Tif),
         "post_only": st.booleans(),
         "expires_s": st.integers(0, 2**33),
+        "metadata": st.binary(min_size=32, max_size=32),
         "builder": st.binary(min_size=32, max_size=32),
     }
 )
@@ -78,7 +79,8 @@ def wallet_of(values: dict[str, Any]) -> Wallet:
 
 def order_of(values: dict[str, Any], wallet: Wallet) -> order_v2.Order:
     """The signed fields of a random order."""
-    names = ("salt", "token_id", "maker_amount", "taker_amount", "timestamp_ms", "builder")
+    amounts = ("salt", "token_id", "maker_amount", "taker_amount", "timestamp_ms")
+    names = (*amounts, "metadata", "builder")
     return order_v2.Order(
         maker=wallet.maker,
         signer=wallet.signer,
@@ -150,7 +152,13 @@ def test_templates_sign_as_eth_account_does(values: dict[str, Any]) -> None:
     domain = exchange_domain(values["generation"], values["chain_id"], values["neg_risk"])
     assert domain.contract is not None
     template = OrderTemplate(
-        wallet, domain, order.token_id, order.side, OWNER, builder=order.builder
+        wallet,
+        domain,
+        order.token_id,
+        order.side,
+        OWNER,
+        metadata=order.metadata,
+        builder=order.builder,
     )
     # Whatever was signed before must not shine through.
     template.sign(order_v2.SALT_MAX, 2**62, 2**62, 2**45, 1, Tif.FAK, 0)
