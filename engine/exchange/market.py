@@ -35,7 +35,7 @@ class FeeRule:
         return fee_micros_ceil(size, price, self.curve, self.rate_ppm, self.exponent)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each: itself is its name
 class Market:
     """One condition. `tokens`, `outcomes` and `payouts` are in the order Up, Down.
 

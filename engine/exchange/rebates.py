@@ -55,7 +55,10 @@ class Rebates:
             self._days = {day: {}}
             if self._pays:
                 self._schedule.at((day + 1) * DAY_MS, Phase.EXPIRE, lambda: self._pay(day))
-        earnings = self._days[day].setdefault(market, Earnings())
+        markets = self._days[day]
+        earnings = markets.get(market)
+        if earnings is None:
+            earnings = markets[market] = Earnings()
         earnings.taker_fees += fee
         earnings.equivalents[maker] = earnings.equivalents.get(maker, 0) + equivalent
 

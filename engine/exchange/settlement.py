@@ -40,6 +40,8 @@ class Settlement:
         "_rules",
         "_schedule",
         "_seed",
+        "_trade_id",
+        "_transaction",
         "_truth",
         "fees",
         "rebates",
@@ -60,6 +62,7 @@ class Settlement:
         self._listener = listener
         self._seed = seed
         self._count = 0
+        self._trade_id = self._transaction = ""  # of the trade being booked
         self._open: dict[str, dict[str, tuple[Legs, Steps]]] = {}  # by condition and trade id
         self.fees = 0
         self.rebates = Rebates(schedule, truth, pays=rules.pays_rebates)
@@ -71,6 +74,8 @@ class Settlement:
         maker: whose resting order gave it, None for a stranger's. Returns the leg of `order`.
         """
         self._count += 1
+        self._trade_id = str(uuid.UUID(bytes=self._digest("trade", self._count)[:16], version=4))
+        self._transaction = "0x" + self._digest("transaction", self._count).hex()
         taker = fill.liquidity == Liquidity.TAKER
         if maker is None:
             # Real takers come from either token; a client that reads a maker fill from the top
@@ -133,14 +138,14 @@ class Settlement:
         now_ms = self._schedule.now_ms
         stranger = "0x" + self._digest("counterparty", number).hex() if counter is None else ""
         leg = Trade(
-            trade_id=str(uuid.UUID(bytes=self._digest("trade", number)[:16], version=4)),
+            trade_id=self._trade_id,
             order=order,
             fill=fill,
             fee=fee,
             matched_ms=now_ms,
             updated_ms=now_ms,
             counter_hash=counter.order_hash if counter is not None else stranger,
-            transaction_hash="0x" + self._digest("transaction", number).hex(),
+            transaction_hash=self._transaction,
             mirrored=mirrored,
             counter=counter,
         )

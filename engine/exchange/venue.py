@@ -12,7 +12,7 @@ from engine.exchange.accounts import Account, Accounts
 from engine.exchange.books import Change, Levels
 from engine.exchange.desk import OrderDesk
 from engine.exchange.events import Listener
-from engine.exchange.listing import Listing
+from engine.exchange.listing import EDGE, Listing
 from engine.exchange.market import Market
 from engine.exchange.matching import Matcher
 from engine.exchange.orders import Reply, Submission, Trade, VenueOrder
@@ -21,6 +21,7 @@ from engine.exchange.rebates import Rebates
 from engine.exchange.rules import VenueRules
 from engine.exchange.schedule import Phase, Schedule
 from engine.exchange.settlement import Settlement
+from engine.exchange.texts import MICROS
 from engine.exchange.truth import TruthLedger
 from engine.wire.codes import MarketStatus
 
@@ -206,7 +207,9 @@ class Venue:
         for outcome, _ in changed:
             listing.pool.books[outcome].time_ms = self.schedule.now_ms
         self._listener.books_changed(listing, changed)
-        if listing.is_near_edge:
+        _, up = changed[0]
+        # Only a level there can bring the touch there.
+        if any(not EDGE <= change.price <= MICROS - EDGE for change in up) and listing.is_near_edge:
             self.set_tick(listing, listing.next_tick)
 
     def _listing_of(self, order: VenueOrder) -> Listing:
