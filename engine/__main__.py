@@ -58,6 +58,7 @@ def main() -> int:
         idle=idle,
         uses_loop=arguments.fused,
         errors_are_fatal=True,
+        chain=duties[duties.index(core) :],
     )
 
 

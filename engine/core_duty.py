@@ -2,27 +2,40 @@
 
 Rings are polled private before execution, and applied execution before private: whoever reads a
 fill has then already read the SIGNED record that names its order, for it was published first.
+
+A batch with commands goes onto the tape only when the core is worked again, so that the signer may
+come first where both share a thread (`fused`). What was signed is in the order log before a byte of
+it leaves, and that log alone says what may be live after a crash; elsewhere the signer has always
+been at work while the core wrote its tape. The next batch is polled after the last one is written,
+so nothing an order causes can stand on the tape before the order.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.bus.counters import CounterFile
 from engine.bus.ring import BroadcastReader, BroadcastWriter, QueueReader, QueueWriter
 from engine.bus.wait import Sleeper
+from engine.core import kernel, outbox
+from engine.core.batch import Batch
 from engine.core.engine import Engine
 from engine.core.params import EngineParams
+from engine.core.rehearsal import Rehearsal
 from engine.host.clock import Clock
 from engine.host.runfile import RunFile
-from engine.wire.codes import Flag, Kind, Reason, Source
-from engine.wire.records import RECORD_WORDS, new, pack_word0, words
+from engine.wire.codes import Kind, Reason, Source
+from engine.wire.records import RECORD_WORDS, new, words
 
 NAP_US = 1_000  # who naps is woken by what comes, so this bounds its heartbeat alone
 TIMER_NS = 50_000_000  # the core hears of time at least this often
 GAUGES_NS = 20_000_000  # how often the slower counters are refreshed
+GAUGES_BUSY = 5  # … and by how much that may be late while there is something else to do
 QUEUE_ROWS = 512  # at most this many records of each queue a batch
 MARKET_DATA_ROWS = 2048
+INPUTS_MAX = 4 * QUEUE_ROWS + MARKET_DATA_ROWS
 
 COUNTERS = (
     "sequence",
@@ -48,6 +61,15 @@ COUNTERS = (
 )
 
 
+class Step(NamedTuple):
+    """A step that is not yet on the tape. out: valid until the next step."""
+
+    inputs: int
+    out: np.ndarray
+    now_ns: int
+    sent_ns: int
+
+
 class CoreDuty:
     """Owns the Engine and every ring the core reads or writes."""
 
@@ -59,12 +81,14 @@ class CoreDuty:
         self._counters = counters
         self._at = {name: counters.index(name) for name in COUNTERS}
         self.engine = Engine(params)
+        self._rehearsal = Rehearsal(params)
         self._sequence = 0
         self._stepped_ns = 0
         self._gauged_ns = 0
-        self._batch = np.zeros((4 * QUEUE_ROWS + MARKET_DATA_ROWS, RECORD_WORDS), np.int64)
+        self._batch = Batch(INPUTS_MAX)
         self._private_rows = np.zeros((QUEUE_ROWS, RECORD_WORDS), np.int64)
-        self._timer = words(new(Kind.TIMER, 2))
+        self._commands = np.zeros((outbox.CAPACITY, RECORD_WORDS), np.int64)
+        self._unwritten: Step | None = None
         self._pending: list[np.ndarray] = []  # records the host itself has for the next batch
 
     def start(self) -> None:
@@ -85,21 +109,28 @@ class CoreDuty:
 
     def work(self) -> int:
         """Hot path. Apply what has arrived, or the passing of time; return the records handled."""
+        if self._unwritten is not None:
+            self._write_tape()
         count = self._poll()
         now_ns = self._clock.now_ns()
         if count == 0 and now_ns - self._stepped_ns < TIMER_NS:
+            if now_ns - self._gauged_ns > GAUGES_NS:
+                self._gauge(now_ns)
             return 0
         self._stepped_ns = now_ns
-        batch = self._batch[:count]
-        sequence = self._sequence
-        out = self.engine.step(batch, sequence + 1, now_ns)
+        out = self.engine.step(self._batch.inputs[:count], self._sequence + 1, now_ns)
         if len(out):
             self._send(out)
-        self._write_tape(batch, out, now_ns)
-        if now_ns - self._gauged_ns > GAUGES_NS:
-            self._gauged_ns = now_ns
-            self._gauge()
-        return count
+        self._unwritten = Step(count, out, now_ns, self._clock.now_ns())
+        if len(out) == 0:
+            self._write_tape()
+        if now_ns - self._gauged_ns > GAUGES_NS * GAUGES_BUSY:
+            self._gauge(now_ns)
+        return count + len(out)
+
+    def keep_warm(self) -> None:
+        """Hot path. Decide and order in a world apart; what comes of it goes nowhere."""
+        kernel.pick_commands(self._rehearsal.run(), self._commands)
 
     def nap(self, duration_us: int) -> None:
         """Sleep until a ring has something, for `duration_us` or a little longer at most."""
@@ -107,7 +138,9 @@ class CoreDuty:
 
     def close(self) -> None:
         """Detach from every ring."""
-        self._gauge()
+        if self._unwritten is not None:
+            self._write_tape()
+        self._gauge(self._clock.now_ns())
         self._sleeper.close()
         for end in (self._control, self._private, self._exec, self._orders, self._tape):
             end.close()
@@ -116,50 +149,41 @@ class CoreDuty:
 
     def _poll(self) -> int:
         """Fill the batch in the order facts are applied; return its length."""
-        batch = self._batch
+        rows = self._batch.inputs
         n_private = self._private.poll(self._private_rows)
-        n = self._control.poll(batch[:QUEUE_ROWS])
-        n += self._exec.poll(batch[n : n + QUEUE_ROWS])
+        n = self._control.poll(rows[:QUEUE_ROWS])
+        n += self._exec.poll(rows[n : n + QUEUE_ROWS])
         if n_private:
-            batch[n : n + n_private] = self._private_rows[:n_private]
+            rows[n : n + n_private] = self._private_rows[:n_private]
             n += n_private
         if self._pending:
             for row in self._pending:
-                batch[n] = row
+                rows[n] = row
                 n += 1
             self._pending.clear()
         for index, reader in enumerate(self._market_data):
-            got = reader.poll(batch[n + 1 :])
+            got = reader.poll(rows[n:-1])
             if reader.lost != self._lost[index]:
-                batch[n] = self._gap(index, reader.lost - self._lost[index])
+                rows[n + 1 : n + 1 + got] = rows[n : n + got].copy()
+                rows[n] = self._gap(index, reader.lost - self._lost[index])
                 self._lost[index] = reader.lost
-                n += 1 + got
-            elif got:
-                batch[n : n + got] = batch[n + 1 : n + 1 + got].copy()
-                n += got
+                n += 1
+            n += got
         return n
 
     def _send(self, out: np.ndarray) -> None:
         """Offer the commands to the signer; a full ring halts the core in its next batch."""
-        commands = out[(out[:, 0] & 0xFFFF) != Kind.DECISION]
-        if len(commands) and not self._orders.offer(commands):
+        count = kernel.pick_commands(out, self._commands)
+        if count and not self._orders.offer(self._commands[:count]):
             self._pending.append(self._halt(Reason.HALT_RING_FULL))
 
-    def _write_tape(self, batch: np.ndarray, out: np.ndarray, now_ns: int) -> None:
-        """Write the batch as it is replayed: TIMER, inputs, outputs, TIMER."""
-        opening, closing = self._timer[:1], self._timer[1:]
-        opening[0, 0] = pack_word0(Kind.TIMER, Source.CORE, Flag.BATCH, 0)
-        opening[0, 3] = now_ns
-        opening[0, 4] = len(batch)
-        closing[0, 0] = pack_word0(Kind.TIMER, Source.CORE, Flag.PUBLISHED, 0)
-        closing[0, 1] = self._sequence
-        closing[0, 3] = self._clock.now_ns()
-        closing[0, 5] = len(out)
-        self._tape.publish(opening)
-        self._tape.publish(batch)
-        self._tape.publish(out)
-        self._tape.publish(closing)
-        self._sequence += 2 + len(batch) + len(out)
+    def _write_tape(self) -> None:
+        """Write the last step as it is replayed: TIMER, inputs, outputs, TIMER."""
+        step, self._unwritten = self._unwritten, None
+        assert step is not None, "there is no step to write"
+        rows = self._batch.framed(step.inputs, step.out, self._sequence, step.now_ns, step.sent_ns)
+        self._tape.publish(rows)
+        self._sequence += len(rows)
 
     def _gap(self, ring: int, lost: int) -> np.ndarray:
         """Return a GAP record; it also asks the feed for new snapshots."""
@@ -178,8 +202,9 @@ class CoreDuty:
         record["reason"], record["engaged"] = reason, 1
         return words(record)[0]
 
-    def _gauge(self) -> None:
+    def _gauge(self, now_ns: int) -> None:
         """Show the state of the core to whoever looks at its counters."""
+        self._gauged_ns = now_ns
         state = self.engine.gauges()
         state["sequence"] = self._sequence
         for name, value in state.items():

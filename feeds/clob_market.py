@@ -9,7 +9,7 @@ clock: a dump's is as old as the book's last change, and a replayed venue lives 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -25,6 +25,7 @@ from feeds.market_decoder import MarketDecoder
 from feeds.market_lines import Line, Lines
 from feeds.port import Context, MalformedFrame, Publisher, Session
 from feeds.quiet import QuietWatch
+from feeds.rehearsal import Rehearsal
 from feeds.token_table import BOOKS
 
 COUNTERS = (
@@ -78,6 +79,9 @@ class ClobMarketFeed:
         self._asked_times = 0
         self._version = 0
         self._handled = 0
+        self._rehearsal = Rehearsal()
+        self._work_next: Callable[[], None] | None = None
+        self._has_news = False
         counters = context.counters
         self._add = counters.add
         self._frames = counters.index("frames")
@@ -86,6 +90,14 @@ class ClobMarketFeed:
         self._fallback_decodes = counters.index("fallback_decodes")
         self._unknown_events = counters.index("unknown_events")
         self._unknown_ids = counters.index("unknown_ids")
+
+    def on_arrival(self, work_next: Callable[[], None]) -> None:
+        """Take what to call when frames were published: whoever decides on them works at once."""
+        self._work_next = work_next
+
+    def keep_warm(self) -> None:
+        """Hot path. Decode a frame for nobody."""
+        self._rehearsal.run()
 
     def start(self) -> None:
         """Nothing yet: there is no venue to dial before there is something to subscribe to."""
@@ -137,7 +149,15 @@ class ClobMarketFeed:
         if self._lines.is_rotating:
             rows = self._lines.chosen(line, rows)
         self._publish(rows)
+        self._has_news = True
         return True
+
+    def caught_up(self) -> None:
+        """Hot path. Let the next duties work, once for all frames that came together."""
+        if self._has_news:
+            self._has_news = False
+            if self._work_next is not None:
+                self._work_next()
 
     def repeat(self, *, to_new_core: bool) -> None:  # noqa: ARG002
         """Tell the state of the connection again, and have every book dumped anew."""

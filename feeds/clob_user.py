@@ -7,6 +7,8 @@ read back once there is room.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from engine.host.secrets import Account
@@ -66,6 +68,11 @@ class ClobUserFeed:
             self.name, url, Pace.of(context.settings), self, context, counters="user_"
         )
         self._handled = 0
+        self._work_next: Callable[[], None] | None = None
+
+    def on_arrival(self, work_next: Callable[[], None]) -> None:
+        """Take what to call when fills and states were told: the core learns of them at once."""
+        self._work_next = work_next
 
     def start(self) -> None:
         """Nothing yet: what the account did means something only once instruments are known."""
@@ -115,6 +122,11 @@ class ClobUserFeed:
             self._reader.ask()
         self._tell(news)
         return True
+
+    def caught_up(self) -> None:
+        """Let the next duties work, once for all frames that came together."""
+        if self._work_next is not None:
+            self._work_next()
 
     def status(self, connection: State) -> None:
         """Tell the core that the stream has changed; a new one is followed by reading back."""

@@ -249,6 +249,8 @@ class _Listener(WSListener):
                 transport.disconnect()
             elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
                 self._part(transport, frame, local_ns)
+            if frame.last_in_buffer:
+                self._session.caught_up()
         except BaseException as failure:
             self._connection.failure = failure
             raise

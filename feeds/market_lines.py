@@ -37,6 +37,10 @@ class Listener(Protocol):
         """Hot path. Take one message of a line; return whether it was data."""
         ...
 
+    def caught_up(self) -> None:
+        """Hot path. Hear that all messages that came together have been taken."""
+        ...
+
     def status(self, connection: State) -> None:
         """Hear that the active connection has changed."""
         ...
@@ -54,6 +58,7 @@ class Line:
         self._listener = listener
         self.is_over = False
         self.opening = listener.opening
+        self.caught_up = listener.caught_up
         self.expects_data = listener.expects_data
 
     def frame(self, payload: bytes | memoryview, local_ns: int) -> bool:

@@ -88,6 +88,10 @@ class Session(Protocol):
         """Hot path. Take one text message, valid during the call; return whether it was data."""
         ...
 
+    def caught_up(self) -> None:
+        """Hot path. Hear that all messages that came together have been passed on."""
+        ...
+
     def status(self, connection: Connection) -> None:
         """Hear that the connection has changed."""
         ...

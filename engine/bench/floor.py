@@ -73,6 +73,9 @@ class FloorDuty:
         self._next = (self._next + 1) % market.TICKS
         return True
 
+    def caught_up(self) -> None:
+        """Nobody waits for the last of several frames."""
+
     def status(self, connection: State) -> None:
         """Nobody wants to know."""
 

@@ -35,6 +35,7 @@ from engine.wire.codes import Flag, Kind
 from engine.wire.records import BODY_WORD, LEVELS_PER_RECORD
 
 _LEVELS, _BBO, _TRADE = int(Kind.LEVELS), int(Kind.BBO), int(Kind.TRADE)
+_DECISION = int(Kind.DECISION)
 _RESET, _LAST, _TOUCH = int(Flag.RESET), int(Flag.LAST), int(Flag.TOUCH)
 _CLAIM_WORD = BODY_WORD + 2 * LEVELS_PER_RECORD
 _LOW32 = 0xFFFF_FFFF
@@ -240,5 +241,25 @@ def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
             hits[n, 0] = triggers[t, MARKET]
             hits[n, 1] = tops[latest, TRACE]
             hits[n, 2] = tops[latest, LOCAL_NS]
+            n += 1
+    return n
+
+
+@njit(
+    int64(int64[:, ::1], int64[:, ::1]),
+    cache=True,
+    error_model="numpy",
+    _nrt=False,
+)
+def pick_commands(out, commands):  # type: ignore[no-untyped-def]
+    """Hot path. Copy what the signer is to be told into `commands`; return how many records.
+
+    out: int64[m, 16], what a step returned: DECISIONs are for the tape alone.
+    """
+    n = 0
+    for i in range(out.shape[0]):
+        if out[i, 0] & 0xFFFF != _DECISION:
+            for k in range(out.shape[1]):
+                commands[n, k] = out[i, k]
             n += 1
     return n

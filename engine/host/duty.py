@@ -8,7 +8,7 @@ transports and tasks; `work()` is called once a loop turn and never awaits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -46,6 +46,31 @@ class Draining(Protocol):
         ...
 
 
+@runtime_checkable
+class Warming(Protocol):
+    """A duty whose work is rare, and must be as fast the first time as in a loop."""
+
+    def keep_warm(self) -> None:
+        """Go the way of a work() that finds something, on scratch state, and forget the outcome.
+
+        Called between rounds that found nothing, where the loop never sleeps. Nobody else may see a
+        trace of it: no record, no counter, no byte.
+        """
+        ...
+
+
+@runtime_checkable
+class Arriving(Protocol):
+    """A duty whose input comes in callbacks of the event loop, between two rounds."""
+
+    def on_arrival(self, work_next: Callable[[], None]) -> None:
+        """Be given, before start(), what to call there once input has been handed on.
+
+        It works the duties that come after, so that they need not wait for the loop's next turn.
+        """
+        ...
+
+
 class State(IntEnum):
     """The life of a process, as its `state` counter shows it."""
 
@@ -57,7 +82,7 @@ class State(IntEnum):
 
 # Every process has these first, in this order; its own follow. `round_ns_max` is the longest time
 # all duties together took for one round: a loop that was held up is a counter, not a mystery; so is
-# every run of the garbage collector since the process was ready.
+# every run of the garbage collector since the process was ready, and every dry run (`Warming`).
 PROCESS_COUNTERS = (
     "heartbeat_ns",
     "state",
@@ -67,8 +92,9 @@ PROCESS_COUNTERS = (
     "errors",
     "round_ns_max",
     "collections",
+    "dry_runs",
 )
-HEARTBEAT_NS, STATE, PID, ROUNDS, WORK, ERRORS, ROUND_NS_MAX, COLLECTIONS = range(
+HEARTBEAT_NS, STATE, PID, ROUNDS, WORK, ERRORS, ROUND_NS_MAX, COLLECTIONS, DRY_RUNS = range(
     len(PROCESS_COUNTERS)
 )
 

@@ -90,6 +90,11 @@ class Idle:
         return 0.0
 
     @property
+    def never_sleeps(self) -> bool:
+        """Whether the loop keeps its core however long it finds nothing."""
+        return self.wait in (Wait.SPIN, Wait.YIELD)
+
+    @property
     def is_patient(self) -> bool:
         """Whether the loop has found nothing for a while: the moment for housekeeping."""
         return self.rounds > self.yield_rounds or self.wait is Wait.SPIN

@@ -3,6 +3,10 @@
 One catch-all exists in a process, and it is here: it counts, reports and decides. Once a stop is
 asked (SIGTERM, SIGINT, a fatal error), duties that are `Draining` go on working until they say they
 are done or `drain_s_max` is over; then all are closed, the last started first.
+
+Code that has not run for a millisecond has left the caches and runs several times slower. A loop
+that never sleeps anyway spends its idle rounds on dry runs of what must be fast (`Warming`), one
+duty a round, so that whatever arrives meanwhile waits for no more than one of them.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
@@ -23,6 +28,7 @@ from engine.host import pin, proc, rundir
 from engine.host.clock import Clock
 from engine.host.duty import (
     COLLECTIONS,
+    DRY_RUNS,
     ERRORS,
     HEARTBEAT_NS,
     PID,
@@ -30,9 +36,11 @@ from engine.host.duty import (
     ROUNDS,
     STATE,
     WORK,
+    Arriving,
     Draining,
     Duty,
     State,
+    Warming,
 )
 from engine.host.errors import Exit, HostError
 from engine.host.idle import Idle
@@ -62,8 +70,17 @@ class DutyLoop:
         *,
         errors_are_fatal: bool,
         drain_s_max: float,
+        chain: Sequence[Duty] = (),
+        warm_us: int = 0,
     ) -> None:
+        """chain, warm_us: as `run_duties` takes them; dry runs need an `idle` that never sleeps."""
         self._duties = tuple(duties)
+        self._chain = tuple(chain)
+        self._chained = 0
+        warming = (duty for duty in duties if isinstance(duty, Warming))
+        self._warming = deque(warming if warm_us and idle.never_sleeps else ())
+        self._warm_ns = warm_us * 1_000
+        self._warmed_ns = 0
         self._counters = counters
         self._idle = idle
         self._now_ns = clock.now_ns
@@ -83,6 +100,8 @@ class DutyLoop:
         """Start every duty in order, put the collector to rest and say READY."""
         for duty in self._duties:
             self._started.append(duty)
+            if self._chain and isinstance(duty, Arriving):
+                duty.on_arrival(self.work_chain)
             duty.start()
         pin.freeze_garbage(self._on_collection)
         self._counters.set(HEARTBEAT_NS, self._now_ns())
@@ -103,7 +122,7 @@ class DutyLoop:
     def round(self) -> int:
         """Hot path. Work every duty once and beat; return how much was done."""
         begin_ns = self._now_ns()
-        worked = 0
+        worked, self._chained = self._chained, 0
         for duty in self._duties:
             try:
                 worked += duty.work()
@@ -119,9 +138,36 @@ class DutyLoop:
         if end_ns - begin_ns > self._round_ns_max:
             self._round_ns_max = end_ns - begin_ns
             counters.set(ROUND_NS_MAX, self._round_ns_max)
-        if not worked and self._idle.is_patient:
-            self._keep_house(end_ns)
+        if not worked:
+            if self._warming and end_ns - self._warmed_ns >= self._warm_ns:
+                self._keep_warm()
+            if self._idle.is_patient:
+                self._keep_house(end_ns)
         return worked
+
+    def work_chain(self) -> None:
+        """Hot path. Work those who come after a duty that has just handed something on.
+
+        For callbacks of the event loop, never from within a round: there their turn comes anyway.
+        """
+        for duty in self._chain:
+            try:
+                self._chained += duty.work()
+            except Exception as error:  # noqa: BLE001  as in a round
+                self.report(duty.name, error)
+
+    def _keep_warm(self) -> None:
+        """Let the next duty in line make its dry run; one that fails makes no more of them."""
+        duty = self._warming[0]
+        try:
+            duty.keep_warm()
+            self._warming.rotate(-1)
+        except Exception as error:  # noqa: BLE001  nothing of the run hangs on it, so it goes on
+            self._warming.popleft()
+            self._counters.add(ERRORS, 1)
+            self._errors.record(f"{duty.name}: keep_warm", error)
+        self._counters.add(DRY_RUNS, 1)
+        self._warmed_ns = self._now_ns()
 
     def _keep_house(self, now_ns: int) -> None:
         """Do what nobody waits for, about once a second."""
@@ -161,6 +207,7 @@ class DutyLoop:
     def close(self) -> None:
         """Close what was started, the last first; an error in one does not spare the others."""
         self._counters.set(STATE, State.STOPPING)
+        self._chain = ()  # what a closing socket still brings finds nobody to work
         while self._started:
             duty = self._started.pop()
             try:
@@ -230,12 +277,14 @@ def run_duties(
     uses_loop: bool,
     errors_are_fatal: bool = False,
     drain_s_max: float = DRAIN_S_MAX,
+    chain: Sequence[Duty] = (),
 ) -> int:
     """Run a process's duties until it is told to stop; return its exit code (see `Exit`).
 
     counters: from `create_counters`; closed here.  uses_loop: whether the duties need a running
     uvloop.  errors_are_fatal: a duty that raises ends the process (the core: it is safer to stop
-    than to trade on a broken belief) instead of being counted.
+    than to trade on a broken belief) instead of being counted.  chain: those of the duties that are
+    worked at once when one that is `Arriving` has handed something on.
     """
     clock = runtime.clock()
     log = Log(runtime.log(process), process, clock)
@@ -248,6 +297,8 @@ def run_duties(
         errors,
         errors_are_fatal=errors_are_fatal,
         drain_s_max=drain_s_max,
+        chain=chain,
+        warm_us=runtime.settings.get("host", {}).get("warm_us", 0),
     )
     # The parent-death signal comes once for each thread of the parent: catch it to the very end.
     with _stop_signals(duty_loop.request_stop):

@@ -29,6 +29,7 @@ class Listening:
         self.frames: list[bytes] = []
         self.states: list[State] = []
         self.fails = False
+        self.bursts: list[int] = []  # how many frames there had been whenever it had caught up
 
     def opening(self) -> list[bytes]:
         """Say hello."""
@@ -41,6 +42,10 @@ class Listening:
         assert local_ns > 0
         self.frames.append(bytes(payload))
         return True
+
+    def caught_up(self) -> None:
+        """Keep how far it had come."""
+        self.bursts.append(len(self.frames))
 
     def status(self, connection: State) -> None:
         """Keep a state."""

@@ -283,12 +283,17 @@ class RingMemory(Section):
 
 
 class Host(Section):
-    """How processes run and are watched. park: what ends the sleep of an idle core, see `Idle`."""
+    """How processes run and are watched.
+
+    park: what ends the sleep of an idle core, see `Idle`.  warm_us: how long after a dry run the
+    next may follow in a loop that never sleeps (fused, pipeline), 0 = none; see `DutyLoop`.
+    """
 
     ring_capacity: RingCapacity = RingCapacity()
     ring_memory: RingMemory = RingMemory()
     park: Literal["timer", "futex"] = "timer"
     park_us: PositiveCount = 100
+    warm_us: Count = 50
     instruments_max: PositiveCount = 256
     ready_ms_max: PositiveCount = 60_000
     heartbeat_ms_max: PositiveCount = 10_000

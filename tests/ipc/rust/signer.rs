@@ -20,17 +20,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const COUNTERS: [&str; 10] = [
+const COUNTERS: [&str; 11] = [
     "heartbeat_ns", "state", "pid", "rounds", "work", "errors", "round_ns_max", "collections",
-    "orders", "orders_open",
+    "dry_runs", "orders", "orders_open",
 ];
 const HEARTBEAT_NS: usize = 0;
 const STATE: usize = 1;
 const PID: usize = 2;
 const ROUNDS: usize = 3;
 const WORK: usize = 4;
-const ORDERS: usize = 8;
-const ORDERS_OPEN: usize = 9;
+const ORDERS: usize = 9;
+const ORDERS_OPEN: usize = 10;
 const READY: i64 = 1;
 const STOPPED: i64 = 3;
 

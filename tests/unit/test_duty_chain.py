@@ -1,0 +1,199 @@
+"""Between rounds: who comes after an arrival works at once, and idle rounds keep the code warm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.bus.counters import CounterFile
+from engine.host.clock import Clock
+from engine.host.duty import DRY_RUNS, ERRORS, WORK, create_counters
+from engine.host.idle import Idle, Wait
+from engine.host.log import ErrorLog
+from engine.host.runner import DutyLoop
+
+WARM_US = 50
+WARM_NS = WARM_US * 1_000
+
+
+class Hand(Clock):
+    """A clock the test moves."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.at_ns = 10**18
+
+    def now_ns(self) -> int:
+        """Return where the test has put it."""
+        return self.at_ns
+
+
+class Worker:
+    """A duty that says what it did, in a list all workers share."""
+
+    def __init__(self, name: str, told: list[str]) -> None:
+        self.name = name
+        self.told = told
+        self.todo = 0
+        self.fails = False
+
+    def start(self) -> None:
+        """Nothing to prepare."""
+
+    def work(self) -> int:
+        """Do all there is to do."""
+        if self.fails:
+            raise ValueError("it cannot")
+        done, self.todo = self.todo, 0
+        if done:
+            self.told.append(self.name)
+        return done
+
+    def close(self) -> None:
+        """Say that it was closed."""
+        self.told.append(f"{self.name} closed")
+
+
+class Source(Worker):
+    """A duty whose input the test brings, as a socket's callback would."""
+
+    work_next: Callable[[], None] | None = None
+
+    def on_arrival(self, work_next: Callable[[], None]) -> None:
+        """Keep what to call."""
+        self.work_next = work_next
+
+
+class Athlete(Worker):
+    """A duty that keeps warm."""
+
+    is_hurt = False
+
+    def keep_warm(self) -> None:
+        """Make a dry run."""
+        if self.is_hurt:
+            raise ValueError("it cannot")
+        self.told.append(f"{self.name} warm")
+
+
+class Rig:
+    """A source, and two who come after it."""
+
+    def __init__(self, directory: Path, wait: Wait = Wait.YIELD) -> None:
+        self.told: list[str] = []
+        self.clock = Hand()
+        self.source = Source("source", self.told)
+        self.core, self.signer = Athlete("core", self.told), Athlete("signer", self.told)
+        self.counters: CounterFile = create_counters(directory / "t.counters")
+        self.loop = DutyLoop(
+            [self.source, self.core, self.signer],
+            self.counters,
+            Idle(wait),
+            self.clock,
+            ErrorLog(directory / "t.errors.json", self.clock),
+            errors_are_fatal=True,
+            drain_s_max=1.0,
+            chain=[self.core, self.signer],
+            warm_us=WARM_US,
+        )
+        self.loop.start()
+
+    def arrive(self) -> None:
+        """Have something come for both, and be handed on."""
+        self.core.todo = self.signer.todo = 1
+        assert self.source.work_next is not None
+        self.source.work_next()
+
+    def round(self, after_ns: int = 0) -> int:
+        """Make a round; return what it says was done."""
+        self.clock.at_ns += after_ns
+        return self.loop.round()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A loop that is started, and closed behind the test."""
+    made = Rig(tmp_path)
+    yield made
+    made.loop.close()
+    made.counters.close()
+
+
+def test_who_comes_after_an_arrival_works_before_the_next_round(rig: Rig):
+    """Core and signer have worked, in this order, when the callback returns."""
+    rig.arrive()
+    assert rig.told == ["core", "signer"]
+
+
+def test_what_was_done_between_rounds_is_counted_by_the_next(rig: Rig):
+    """A loop whose work is all done in callbacks is no idle loop, and never counts it twice."""
+    rig.arrive()
+    assert rig.round(WARM_NS) == 2
+    assert rig.counters.get(WORK) == 2
+    assert rig.counters.get(DRY_RUNS) == 0
+    assert rig.round() == 0
+
+
+def test_an_error_between_rounds_is_answered_as_one_within(rig: Rig):
+    """It is counted, the next duty works all the same, and a fatal one begins the stop."""
+    rig.core.fails = True
+    rig.arrive()
+    assert rig.told == ["signer"]
+    assert rig.counters.get(ERRORS) == 1
+    assert rig.loop.is_stopping
+    rig.core.fails = False
+
+
+def test_what_arrives_while_closing_works_nobody(tmp_path: Path):
+    """A socket that still brings frames finds the rings behind it let go of."""
+    rig = Rig(tmp_path)
+    rig.loop.close()
+    rig.arrive()
+    assert rig.told == ["signer closed", "core closed", "source closed"]
+    rig.counters.close()
+
+
+def test_idle_rounds_keep_one_duty_warm_at_a_time(rig: Rig):
+    """They take turns, so that what arrives waits for one dry run at most."""
+    for _ in range(3):
+        rig.round(WARM_NS)
+    assert rig.told == ["core warm", "signer warm", "core warm"]
+    assert rig.counters.get(DRY_RUNS) == 3
+
+
+def test_dry_runs_keep_their_distance(rig: Rig):
+    """Within `warm_us` of the last one there is no other."""
+    rig.round(WARM_NS)
+    rig.round(WARM_NS - 1)
+    assert rig.counters.get(DRY_RUNS) == 1
+
+
+def test_a_round_that_found_work_makes_no_dry_run(rig: Rig):
+    """Whoever has work keeps warm by doing it."""
+    for _ in range(5):
+        rig.core.todo = 1
+        rig.round(WARM_NS)
+    assert rig.counters.get(DRY_RUNS) == 0
+
+
+@pytest.mark.parametrize("wait", [Wait.PARK, Wait.SOCKETS])
+def test_a_loop_that_sleeps_makes_no_dry_runs(tmp_path: Path, wait: Wait):
+    """Its core is wanted by others; warmth would not outlast the sleep."""
+    rig = Rig(tmp_path, wait)
+    for _ in range(5):
+        rig.round(WARM_NS)
+    assert rig.counters.get(DRY_RUNS) == 0
+    rig.loop.close()
+    rig.counters.close()
+
+
+def test_a_failing_dry_run_is_counted_and_not_repeated(rig: Rig):
+    """Nothing of the run hangs on it: the process lives on, even where errors are fatal."""
+    rig.core.is_hurt = True
+    for _ in range(3):
+        rig.round(WARM_NS)
+    assert rig.told == ["signer warm", "signer warm"]
+    assert rig.counters.get(ERRORS) == 1
+    assert not rig.loop.is_stopping
