@@ -9,9 +9,15 @@ PEERS := .venv-peers
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
+# What an order costs, counted and not timed: the same on every machine.
+COUNTED := tests/unit/test_sign_cost.py tests/unit/test_atomics.py tests/unit/test_hot_kernels.py
+# Ticks a second of the memo's benches: what the machine follows without taking ticks together.
+FUSED_RATE ?= 1000
+SHARED_RATE ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-full bench bench-tiny bench-gate bench-peers check lock clean
+.PHONY: help install demo test test-slow test-full bench bench-tiny bench-gate gate \
+	bench-peers memo check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,7 +44,7 @@ test-slow: install  ## the slow tests alone
 
 test-full: test test-slow  ## all tests
 
-bench: install  ## measure and write the tables of bench/README.md; read it before comparing
+bench: install  ## measure and write the tables of bench/README.md; three minutes; read it before comparing
 	@mkdir -p .benchmarks
 	@$(PYTEST) bench --benchmark-enable --benchmark-columns=median,iqr,min,max,rounds \
 		--benchmark-json=.benchmarks/last.json $(BENCH_ARGS)
@@ -48,9 +54,22 @@ bench-tiny: install  ## run every bench once, as a test, without measuring
 	@$(PYTEST) bench --benchmark-disable
 
 bench-gate: install  ## fail where something became slower: counts, ratios, and BASE=HEAD~1 against this tree
-	@$(PYTEST) -q tests/unit/test_sign_cost.py tests/unit/test_atomics.py tests/unit/test_hot_kernels.py
+	@$(PYTEST) -q $(COUNTED)
 	@$(PYTEST) -q -m gate
 	@PYTHONPATH=bench:tests $(BIN)/python bench/gate.py $(if $(BASE),--base-revision $(BASE)) $(GATE_ARGS)
+
+gate: install  ## bench-gate where others compute too: four minutes at most, only what fails twice fails
+	@$(PYTEST) -q $(COUNTED)
+	@PYTHONPATH=bench:tests $(BIN)/python bench/gate.py --confirm --seconds-max 200 \
+		$(if $(BASE),--base-revision $(BASE)) $(GATE_ARGS)
+
+memo: install  ## write ops/RUST_DECISION.md from a bench of each profile and a demo; five quiet minutes
+	@mkdir -p .benchmarks
+	@$(BIN)/halftick bench tick-to-trade --profile fused --rate $(FUSED_RATE) --json > .benchmarks/fused.json
+	@$(BIN)/halftick bench tick-to-trade --profile shared --rate $(SHARED_RATE) --ticks 4000 \
+		--json > .benchmarks/shared.json
+	@$(BIN)/halftick demo --directory runs/memo > /dev/null
+	@$(BIN)/halftick memo .benchmarks/fused.json .benchmarks/shared.json runs/memo
 
 bench-peers: install $(PEERS)/.installed  ## measure what others would use beside us; ten minutes
 	@for peer in frame_decode ipc http_post stock_stack; do \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +19,7 @@ from engine.backoffice.bootstrap import (
 SEED = 20_261_121
 TRIES = 3
 ROUNDS = 10
+ROUNDS_MIN = 5  # fewer, where time was up, conclude nothing
 
 
 @dataclass(slots=True)
@@ -51,12 +54,16 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """PASS or FAIL where the rounds say so; nothing is concluded from a restless machine."""
+        if len(self.base) < ROUNDS_MIN:
+            return Verdict.INCONCLUSIVE
         if self.noise_max is not None and self.noise > self.noise_max:
             return Verdict.INCONCLUSIVE
         return self.ratio.verdict(self.limit)
 
     def line(self) -> str:
         """Return the comparison as one line for people."""
+        if not self.base:
+            return f"{self.verdict.value:12} {self.name:32} time was up before the first round"
         found = self.ratio
         return (
             f"{self.verdict.value:12} {self.name:32} {found.ratio:8.3f}x"
@@ -66,15 +73,15 @@ class Comparison:
 
     def to_json(self) -> dict[str, object]:
         """Return everything the verdict was made of."""
-        found = self.ratio
+        found = self.ratio if self.base else None
         return {
             "name": self.name,
             "verdict": self.verdict.value,
-            "ratio": found.ratio,
-            "lo": found.lo,
-            "hi": found.hi,
+            "ratio": found and found.ratio,
+            "lo": found and found.lo,
+            "hi": found and found.hi,
             "limit": self.limit,
-            "noise": self.noise,
+            "noise": self.noise if self.base else None,
             "base": self.base,
             "candidate": self.candidate,
         }
@@ -84,16 +91,18 @@ def decide(
     comparisons: Sequence[Comparison],
     play: Callable[[Sequence[Comparison]], None],
     rounds: int = ROUNDS,
+    until_s: float = math.inf,
 ) -> None:
     """Play rounds until every comparison has a verdict or there were three tries.
 
     play: measures one round of these comparisons and adds it. Each try doubles the rounds, those
-    already played included, and plays only what is not decided yet.
+    already played included, and plays only what is not decided yet. until_s: monotonic; no round
+    begins after it.
     """
     wanted = rounds
     for _ in range(TRIES):
         undecided = [c for c in comparisons if len(c.base) < rounds or not is_decided(c)]
-        while undecided and len(undecided[0].base) < wanted:
+        while undecided and len(undecided[0].base) < wanted and time.monotonic() < until_s:
             play(undecided)
         wanted *= 2
 

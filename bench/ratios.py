@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from clients.environments import NoEnvironment
-from comparison import Comparison, decide
+from comparison import ROUNDS, Comparison, decide
 from core_driver import UP as UP_INDEX
 from core_driver import book
 from feeds_support import DOWN, UP, registry
@@ -88,14 +89,20 @@ def budgets() -> list[Budget]:
     return found
 
 
-def compare(names: Sequence[str], tell: Callable[[str], None]) -> list[Comparison]:
+def compare(
+    names: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    rounds: int = ROUNDS,
+    until_s: float = math.inf,
+) -> list[Comparison]:
     """Return a comparison of each named ratio; those without a baseline are told and left out."""
     chosen = {budget.name: budget for budget in budgets() if budget.name in names}
     done = []
     for name, budget in chosen.items():
         comparison = Comparison(name, budget.limit, noise_max=None)
         try:
-            play(name, comparison)
+            play(name, comparison, rounds, until_s)
         except NotHere as error:
             tell(f"{'SKIPPED':12} {name:32} {error}")
             continue
@@ -104,7 +111,7 @@ def compare(names: Sequence[str], tell: Callable[[str], None]) -> list[Compariso
     return done
 
 
-def play(name: str, comparison: Comparison) -> None:
+def play(name: str, comparison: Comparison, rounds: int, until_s: float) -> None:
     """Play the rounds of one ratio; NotHere without its baseline."""
     if name == TICK_TO_TRADE:
         tick_to_trade(comparison)
@@ -112,7 +119,7 @@ def play(name: str, comparison: Comparison) -> None:
     with SIDES[name]() as (baseline, ours):
         for warm_up in (baseline, ours):
             warm_up()
-        decide([comparison], lambda _: comparison.add(baseline(), ours()))
+        decide([comparison], lambda _: comparison.add(baseline(), ours()), rounds, until_s)
 
 
 @contextlib.contextmanager

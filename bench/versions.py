@@ -10,6 +10,7 @@ developer's: numba's cache does not notice a change in a function that was inlin
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -110,6 +111,7 @@ def compare(
     *,
     rounds: int = ROUNDS,
     limit: float = LIMIT,
+    until_s: float = math.inf,
 ) -> tuple[list[Comparison], list[str]]:
     """Return a comparison of each unit, and the names of those that do other work in the two."""
     digests = []
@@ -118,7 +120,7 @@ def compare(
             digests.append(worker.prepare(names))
     other = [name for name in names if digests[0][name] != digests[1][name]]
     comparisons = [Comparison(name, limit) for name in names if name not in other]
-    decide(comparisons, lambda undecided: _play(base, candidate, undecided), rounds)
+    decide(comparisons, lambda undecided: _play(base, candidate, undecided), rounds, until_s)
     return comparisons, other
 
 

@@ -30,16 +30,22 @@ _PROFILE_METHOD = (
 )
 
 
-def memo(sources: Sequence[Evidence], limits_us: Mapping[str, float], machine: str) -> str:
+def memo(
+    sources: Sequence[Evidence],
+    limits_us: Mapping[str, float],
+    machine: str,
+    silent: Sequence[str] = (),
+) -> str:
     """Return the whole memo. The first source decides, the others stand beside it.
 
-    limits_us, machine: measured now, for sources that do not bring their own.
+    limits_us, machine: measured now, for sources that do not bring their own.  silent: why further
+    sources say nothing.
     """
-    return "\n".join(_lines(sources, limits_us, machine)) + "\n"
+    return "\n".join(_lines(sources, limits_us, machine, silent)) + "\n"
 
 
 def _lines(
-    sources: Sequence[Evidence], limits_us: Mapping[str, float], machine: str
+    sources: Sequence[Evidence], limits_us: Mapping[str, float], machine: str, silent: Sequence[str]
 ) -> Iterator[str]:
     deciding = sources[0]
     cases = [stage_cases(source, source.limits_us or limits_us) for source in sources]
@@ -50,7 +56,13 @@ def _lines(
     yield ""
     yield f"**The path as a whole: {decision.value}.** " + _verdict(cases[0])
     yield ""
+    if unsettled := [check.question for check in checks(deciding) if not check.is_fine]:
+        yield f"Before any rewriting, beside the path (below): {' '.join(unsettled)}"
+        yield ""
     yield from _sources(sources, machine)
+    for why in silent:
+        yield f"Left out: {why}."
+        yield ""
     yield "## Component by component"
     yield ""
     yield from _stage_table(cases[0])

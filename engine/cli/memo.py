@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from engine.backoffice.evidence import Evidence, of_bench, of_run
+from engine.backoffice.evidence import Evidence, Undecidable, of_bench, of_run
 from engine.backoffice.memo import memo as memo_of
 from engine.bench.circumstances import machine
 from engine.bench.limits import native_limits_us
@@ -34,12 +34,21 @@ def memo(
 ) -> None:
     """Decide for each component: stay, hybrid or full, with the numbers it turns on.
 
-    The first RUN decides, the others stand beside it. Exit code 1 where a RUN's numbers say nothing
-    (the machine could not follow, too few orders), 78 where it is something else.
+    The first RUN decides, the others stand beside it; those whose numbers say nothing (the machine
+    could not follow, too few orders) are named. Exit code 1 where the first is one of them, 78
+    where a RUN is something else.
     """
-    sources = [_evidence(path) for path in runs]
+    sources = [_evidence(runs[0])]
+    silent = []
+    for path in runs[1:]:
+        try:
+            sources.append(_evidence(path))
+        except Undecidable as error:
+            silent.append(str(error))
+            print(f"halftick memo: {error}", file=sys.stderr)
     needs_limits = any(source.limits_us is None for source in sources)
-    text = memo_of(sources, native_limits_us() if needs_limits else {}, machine())
+    limits_us = native_limits_us() if needs_limits else {}
+    text = memo_of(sources, limits_us, machine(), silent)
     if str(out) == "-":
         sys.stdout.write(text)
         return

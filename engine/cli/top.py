@@ -99,7 +99,7 @@ def _process_table(found: Rates) -> Table:
         table.add_row(
             name,
             now.state,
-            f"{now.heartbeat_ms:,}",
+            "-" if now.state == State.STARTING.name else f"{now.heartbeat_ms:,}",
             _rate(process.rounds),
             _rate(process.work),
             f"{now.errors:,}",

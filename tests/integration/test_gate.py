@@ -9,12 +9,10 @@ import gate
 import pytest
 import ratios
 import versions
-from comparison import Comparison, any_failed, decide
+from comparison import ROUNDS_MIN, Comparison, any_failed, decide
 from versions import Version, VersionError
 
 from engine.backoffice.bootstrap import Verdict
-
-pytestmark = pytest.mark.gate  # ratios of measured times: not for a busy machine
 
 ROOT = Path(__file__).resolve().parents[2]
 UNCHANGED_RUNS = 5  # of the gate as it is; more are a loop around this test
@@ -70,6 +68,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Version:
     return Version(folder / "tree", folder / "cache")
 
 
+@pytest.mark.gate  # ratios of measured times: not for a busy machine
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("unit", PLANTS)
@@ -85,6 +84,7 @@ def test_a_planted_quarter_fails(base: Version, tmp_path: Path, unit: str) -> No
     assert comparison.verdict is Verdict.FAIL, comparison.line()
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_unchanged_runs_do_not_fail(base: Version) -> None:
@@ -95,6 +95,8 @@ def test_unchanged_runs_do_not_fail(base: Version) -> None:
         assert not any_failed(comparisons), [each.line() for each in comparisons]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_version_that_does_other_work_is_not_compared(base: Version, tmp_path: Path) -> None:
     """Doing less is not being faster: what is computed is compared before how long it took."""
     candidate = Version(tmp_path / "tree", tmp_path / "cache")
@@ -104,6 +106,8 @@ def test_a_version_that_does_other_work_is_not_compared(base: Version, tmp_path:
     assert versions.compare(base, candidate, ["ring"], rounds=1) == ([], ["ring"])
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_version_that_does_not_run_is_named(base: Version, tmp_path: Path) -> None:
     """A tree whose units cannot be made is an error with its name, not a slow or a fast one."""
     candidate = Version(tmp_path / "tree", tmp_path / "cache")
@@ -140,6 +144,58 @@ def test_what_is_undecided_is_played_on_and_then_left() -> None:
     assert (len(clear.base), clear.verdict) == (10, Verdict.PASS)
     assert (len(open_ended.base), open_ended.verdict) == (40, Verdict.INCONCLUSIVE)
     assert not any_failed([clear, open_ended])
+
+
+def test_no_round_begins_when_time_is_up() -> None:
+    """What could not be measured in time is told as such and does not fail."""
+    late = Comparison("late", 1.1)
+    decide([late], lambda _: late.add(100.0, 900.0), until_s=0.0)
+    assert (late.base, late.verdict) == ([], Verdict.INCONCLUSIVE)
+    assert "time was up" in late.line()
+    assert late.to_json()["ratio"] is None
+
+
+def test_few_rounds_conclude_nothing() -> None:
+    """Four rounds of twice the time may be an accident; the fifth makes it a verdict."""
+    doubled = Comparison("doubled", 1.1)
+    for _ in range(ROUNDS_MIN):
+        assert doubled.verdict is Verdict.INCONCLUSIVE
+        doubled.add(100.0, 200.0)
+    assert doubled.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("arguments", "second", "exit_code", "rounds"),
+    [
+        ((), None, 1, [10]),
+        (("--confirm",), 0.5, 0, [10, 20]),
+        (("--confirm",), 2.0, 1, [10, 20]),
+    ],
+    ids=["alone", "not confirmed", "confirmed"],
+)
+def test_a_failure_is_confirmed_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    second: float | None,
+    exit_code: int,
+    rounds: list[int],
+) -> None:
+    """On a busy machine only what fails twice fails, and only what failed is measured again."""
+    played: list[int] = []
+
+    def compare(names: list[str], *_: object, rounds: int, **__: object) -> list[Comparison]:
+        played.append(rounds)
+        cost = 2.0 if len(played) == 1 else second
+        assert len(played) == 1 or list(names) == ["book_apply"]
+        done = [Comparison(name, 1.1) for name in names]
+        for comparison in done:
+            for _ in range(rounds):
+                comparison.add(100.0, 100.0 * (cost if comparison.name == "book_apply" else 1.0))
+        return done
+
+    monkeypatch.setattr(ratios, "compare", compare)
+    assert gate.main(["--only", "ratios", *arguments]) == exit_code
+    assert played == rounds
 
 
 def test_a_restless_machine_concludes_nothing() -> None:

@@ -10,7 +10,7 @@ from numba import njit
 
 from engine.core import kernel
 from feeds import clob_levels, clob_scan
-from signer import keccak
+from signer import keccak, templates
 
 KERNELS = [
     clob_scan.scan,
@@ -18,8 +18,10 @@ KERNELS = [
     clob_levels.book_side,
     clob_levels.changes_list,
     kernel.apply_market_data,
+    kernel.clear,
     kernel.fire,
     keccak.permute,
+    templates.hash_order,
 ]
 
 

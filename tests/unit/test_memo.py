@@ -183,7 +183,9 @@ def test_what_lies_beside_the_path_is_asked_too() -> None:
         depths={"batch_p99": 65, "batch_max": 70, "orders_max": 0},
     )
     assert [check.is_fine for check in checks(found)] == [False] * 5
-    assert text_of(found).count("**look**") == 5
+    text = text_of(found)
+    assert text.count("**look**") == 5
+    assert "Before any rewriting, beside the path (below): Does the collector run" in text
 
 
 def test_a_queue_is_as_deep_as_the_tape_knows() -> None:
@@ -232,6 +234,19 @@ def test_a_run_s_directory_and_a_bench_make_one_memo(tmp_path: Path) -> None:
     assert f"| `{numbers}` | bench, profile `fused`" in text
     printed = run_command(numbers, "--out", "-")
     assert printed.stdout.startswith("# Python or Rust")
+
+
+def test_what_says_nothing_is_left_out_and_named(tmp_path: Path) -> None:
+    """Beside a bench that decides, one that could not follow; alone it is an error."""
+    calm, hectic, out = (tmp_path / name for name in ("calm.json", "hectic.json", "memo.md"))
+    calm.write_text(json.dumps(bench()))
+    hectic.write_text(json.dumps(bench(coalesced=900)))
+    assert run_command(calm, hectic, "--out", out).exit_code == 0
+    assert (
+        f"Left out: the machine could not follow, so nothing can be concluded: file={hectic}"
+        in (out.read_text())
+    )
+    assert isinstance(run_command(hectic, calm, "--out", out).exception, Undecidable)
 
 
 @pytest.mark.parametrize(
