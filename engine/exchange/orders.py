@@ -46,7 +46,7 @@ class Submission:
     """An order whose signature, owner and token are already verified; amounts as signed, micros.
 
     owner: the API key it came with, `HOUSE` for the exchange's own traders.
-    expiration_s: the venue's "expiration", 0 = none.
+    expiration_s: the venue's "expiration", 0 = none.  builder: whose code it carried, b"" = none.
     """
 
     order_hash: str
@@ -60,6 +60,7 @@ class Submission:
     tif: int
     post_only: bool
     expiration_s: int
+    builder: bytes = b""
 
 
 @dataclass(slots=True, eq=False)

@@ -252,6 +252,23 @@ async def test_rtds_filters_by_text_and_tells_of_trades(tmp_path: Path):
         assert (await hear(socket))["statusCode"] == 400
 
 
+async def test_a_builder_sees_the_trades_of_his_code(tmp_path: Path):
+    """Orders carry his code, signed; he charges nothing; nobody's code is refused."""
+    code = bytes(31) + b"7"
+    async with trading_floor(tmp_path) as floor:
+        call = floor.exchange.call
+        await floor.exchange.post(Side.BUY, "0.50", "10", builder=code)
+        await floor.exchange.post(Side.BUY, "0.50", "5")
+        _, page = await call("GET", f"/builder/trades?builder_code=0x{code.hex()}")
+        assert [(row["size"], row["tradeType"]) for row in page["data"]] == [("10", "TAKER")]
+        _, page = await call("GET", f"/builder/trades?builder_code=0x{code.hex()}&id=other")
+        assert page["data"] == []
+        _, fees = await call("GET", f"/fees/builder-fees/0x{code.hex()}")
+        assert set(fees.values()) == {0}
+        for name in ("0x" + "00" * 32, "x"):
+            assert (await call("GET", f"/fees/builder-fees/{name}"))[0] == 400
+
+
 async def test_the_mode_is_set_over_its_control(tmp_path: Path):
     """The control shows and sets the venue's mode; malformed wishes change nothing."""
     async with trading_floor(tmp_path) as floor:

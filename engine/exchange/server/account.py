@@ -10,6 +10,7 @@ from engine.exchange.accounts import CASH, Account, ApiKey, WalletKind
 from engine.exchange.server.auth import Gatekeeper
 from engine.exchange.server.http import Refusal, json_response, page_response
 from engine.exchange.server.rest import find_token
+from engine.exchange.server.trade_query import asked_for
 from engine.exchange.server.views import order_view, trade_view
 from engine.exchange.venue import Venue
 from signer.contracts import EXCHANGES
@@ -62,21 +63,10 @@ class AccountRoutes:
     async def get_trades(self, request: web.Request) -> web.Response:
         """GET /data/trades: newest first."""
         key, _ = await self._gate.admit(request)
-        query = request.query
-        before, after = (_seconds(query.get(name)) for name in ("before", "after"))
-        maker = query.get("maker_address", "").lower()
-        rows = []
-        for trade in reversed(self._venue.trades.values()):
-            account = trade.order.submission.account
-            if (
-                account.owner == key.account.owner
-                and query.get("id", trade.trade_id) == trade.trade_id
-                and maker in ("", account.address.lower())
-                and (before is None or trade.matched_ms < before * 1_000)
-                and (after is None or trade.matched_ms > after * 1_000)
-            ):
-                rows.append(trade_view(trade))
-        return page_response(_where(rows, request), query.get("next_cursor"))
+        trades = reversed(self._venue.trades.values())
+        mine = (t for t in trades if t.order.submission.account.owner == key.account.owner)
+        rows = [trade_view(trade) for trade in asked_for(mine, request.query)]
+        return page_response(rows, request.query.get("next_cursor"))
 
     async def get_balance(self, request: web.Request) -> web.Response:
         """GET /balance-allowance: base units of pUSD or of one token, of one wallet."""
@@ -124,7 +114,3 @@ def _where(rows: list[dict[str, Any]], request: web.Request) -> list[dict[str, A
     """Return the rows of the market and token that the query names."""
     market, asset = (request.query.get(name, "") for name in ("market", "asset_id"))
     return [row for row in rows if market in ("", row["market"]) and asset in ("", row["asset_id"])]
-
-
-def _seconds(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 13 else None

@@ -18,6 +18,7 @@ from engine.exchange.frame_faults import FrameFilter
 from engine.exchange.reference_prices import ReferencePrices
 from engine.exchange.server.account import AccountRoutes
 from engine.exchange.server.auth import Gatekeeper
+from engine.exchange.server.builders import BuilderRoutes
 from engine.exchange.server.chain_views import ChainRoutes
 from engine.exchange.server.data_api import DataRoutes
 from engine.exchange.server.fault_guard import fault_guard
@@ -108,6 +109,7 @@ def build_app(
             *OrderRoutes(venue, gate, OrderVerifier(venue, chain_id), mode, limiter).routes(),
             *AccountRoutes(venue, gate, chain_id).routes(),
             *HeartbeatRoutes(venue, gate).routes(),
+            *BuilderRoutes(venue).routes(),
             *ScoringRoutes(venue, gate).routes(),
             *NotificationRoutes(streams.notifications, gate).routes(),
             *GammaRoutes(venue).routes(),

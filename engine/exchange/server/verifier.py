@@ -94,6 +94,7 @@ class OrderVerifier:
             tif=tif,
             post_only=post_only,
             expiration_s=expiration_s,
+            builder=b"" if isinstance(order, OrderV1) else order.builder,
         )
 
     def _account(self, key: ApiKey, order: Order | OrderV1) -> Account:
