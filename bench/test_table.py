@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from table import BEGIN, END, README, Section, numbers, percentiles_us, table
 
+SIGN = Section("Sign", "test_sign", "How.", "test_curve_floor", "the curve")
+
 
 def bench(name: str, seconds: list[float], **extra: Any) -> dict[str, Any]:
     """Return a bench of `test_sign.py` as pytest-benchmark writes it."""
@@ -37,13 +39,31 @@ def test_what_a_bench_measured_itself_is_shown() -> None:
 
 def test_rows_are_compared_with_the_baseline() -> None:
     """The baseline is 1.00x and everything else a multiple of it."""
-    benches = [bench("test_ours", [2e-6]), bench("test_curve_floor", [1e-6], records=1_000)]
-    lines = table(Section("Sign", "test_sign", "test_curve_floor"), benches)
+    benches = [bench("test_ours", [2e-6]), bench("test_curve_floor", [1e-6] * 10, records=1_000)]
+    lines = table(SIGN, benches)
     assert lines[-3:] == [
         "| ours | 2 | - | 2.00x |  |",
         "| curve floor | 1 | - | 1.00x | records 1,000 |",
         "",
     ]
+
+
+def test_a_comparison_is_a_row_for_each_contender() -> None:
+    """What a bench measured of others stands under their names; its own time means nothing."""
+    noted = {"p50_us": 1234.5, "p99_us": None, "stock_over_this": 17.111}
+    lines = table(SIGN, [bench("test_field", [0.3], full=noted), bench("test_way", [0.3], times=9)])
+    assert lines[-3:] == [
+        "| field: full | 1,234 | - |  | stock over this 17.1 |",
+        "| way |  |  |  | times 9 |",
+        "",
+    ]
+
+
+def test_a_table_says_how_and_over_what() -> None:
+    """The method stands above it, and the ratio's head names what is 1.00x."""
+    lines = table(SIGN, [bench("test_curve_floor", [1e-6])])
+    assert lines[2] == "How."
+    assert "p50 over the curve" in lines[4]
 
 
 def test_a_run_without_benches_makes_no_tables() -> None:

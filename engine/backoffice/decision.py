@@ -25,6 +25,7 @@ REWRITE_SHARE = 0.50  # gains of all stages together, from which on the whole pa
 DEPTH_MAX = 0.25  # of a queue's capacity
 TAIL_MAX = 2.0  # engine's p99 over p50, beside the floor's
 BATCH_MAX = 64  # records in one poll at p99; beyond, the core is behind its feeds
+FLOOR_US_MAX = 300  # two loopback sockets and a wake-up are some 100 us on a machine of one's own
 ROUND_US_MAX = 10_000  # of core and signer in a run; no stage of an order is a hundredth of it
 ON_THE_PATH = ("feeds.", "core", "signer")  # how processes that an order waits for are called
 
@@ -108,6 +109,13 @@ def checks(evidence: Evidence) -> Iterator[Check]:
             f"{evidence.collections} collections",
             "any: stop allocating there, or leave Python",
             evidence.collections == 0,
+        )
+    if evidence.floor is not None and evidence.floor["p50"]:
+        yield Check(
+            "Was the machine quiet?",
+            f"floor p50 {time_text(1_000 * evidence.floor['p50'])}",
+            f"beyond {FLOOR_US_MAX} µs: others computed too, and every share is too small",
+            evidence.floor["p50"] <= FLOOR_US_MAX,
         )
     ours, floor = _tail(evidence.whole), _tail(evidence.floor)
     if ours and floor:

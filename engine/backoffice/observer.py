@@ -33,6 +33,7 @@ class ObserverDuty:
     def __init__(self, runtime: RunFile) -> None:
         self._runtime = runtime
         self._now_ns = runtime.clock().now_ns
+        self._cores = len(pin.cores())  # before anybody gives this process a place
         self._looked_ns = 0
         self._samples = 0
         self._processes: dict[str, dict[str, float]] = {}
@@ -62,7 +63,7 @@ class ObserverDuty:
         return {
             "run_id": self._runtime.run_id,
             "profile": self._runtime.settings.get("run", {}).get("profile", ""),
-            "cores": len(pin.cores()),
+            "cores": self._cores,
             "samples": self._samples,
             "processes": self._processes,
             "queues": self._queues,
@@ -71,6 +72,8 @@ class ObserverDuty:
     def look(self) -> None:
         """Read every counter file and ring header once."""
         for process in read_processes(self._runtime):
+            if not process.pid:  # its duties are another process's: profile fused
+                continue
             before = self._processes.get(process.name, {})
             cpu_s = _cpu_s(process.pid) or (before.get("user_s", 0.0), before.get("system_s", 0.0))
             self._processes[process.name] = {

@@ -67,8 +67,8 @@ def bench(**changed: Any) -> dict[str, Any]:
         "raw": {
             "p50_us": WHOLE_US,
             "p99_us": 2_000.0,
-            "floor_p50_us": 600.0,
-            "floor_p99_us": 1_500.0,
+            "floor_p50_us": 250.0,
+            "floor_p99_us": 1_000.0,
         },
         "stages": dict.fromkeys(STAGE_KEYS, stage),
     } | changed
@@ -179,12 +179,13 @@ def test_what_lies_beside_the_path_is_asked_too() -> None:
     found = evidence(
         collections=2,
         whole={"p50": 1_000.0, "p99": 10_000.0},
+        floor={"p50": 400.0, "p99": 500.0},
         observed=OBSERVED | {"queues": deep, "cores": 1},
         depths={"batch_p99": 65, "batch_max": 70, "orders_max": 0},
     )
-    assert [check.is_fine for check in checks(found)] == [False] * 5
+    assert [check.is_fine for check in checks(found)] == [False] * 6
     text = text_of(found)
-    assert text.count("**look**") == 5
+    assert text.count("**look**") == 6
     assert "Before any rewriting, beside the path (below): Does the collector run" in text
 
 
