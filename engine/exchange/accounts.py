@@ -57,6 +57,7 @@ class Account:
 
     owner: the address, in lower case, that signs for it; its own if not given.
     is_deployed: whether the wallet's contract is on chain; an address of a key needs none.
+    session_keys: other addresses, in lower case, that may sign for it, and until which second.
     """
 
     address: str
@@ -66,9 +67,14 @@ class Account:
     balances: dict[int, int] = field(default_factory=dict)
     held: dict[int, int] = field(default_factory=dict)
     allowance: int = ALLOWANCE_MAX
+    session_keys: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.owner = self.owner or self.address.lower()
+
+    def lets_sign(self, address: str, now_s: int) -> bool:
+        """Whether this address, in lower case, signs for the wallet."""
+        return address == self.owner or self.session_keys.get(address, 0) > now_s
 
     def balance(self, asset: int) -> int:
         """Return what the account owns of an asset, held or not."""

@@ -47,6 +47,7 @@ class Submission:
 
     owner: the API key it came with, `HOUSE` for the exchange's own traders.
     expiration_s: the venue's "expiration", 0 = none.  builder: whose code it carried, b"" = none.
+    session_key: the address that signed it for the account's owner, "" = himself.
     """
 
     order_hash: str
@@ -61,6 +62,12 @@ class Submission:
     post_only: bool
     expiration_s: int
     builder: bytes = b""
+    session_key: str = ""
+
+    @property
+    def trader(self) -> str:
+        """Who may see and cancel it: the owner does not, where a session key signed."""
+        return self.session_key or self.account.owner
 
 
 @dataclass(slots=True, eq=False)

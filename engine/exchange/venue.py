@@ -141,7 +141,7 @@ class Venue:
         out: dict[str, str] = {}
         for order_hash in hashes:
             order = self.desk.orders.get(order_hash)
-            if order is not None and order.submission.account.owner != account.owner:
+            if order is not None and order.submission.trader != account.owner:
                 out[order_hash] = "Order not found or already canceled"
             else:
                 out[order_hash] = self.desk.cancel(order_hash, self._listing_of)
@@ -151,7 +151,7 @@ class Venue:
         self, account: Account, wanted: Callable[[VenueOrder], bool] | None = None
     ) -> list[VenueOrder]:
         """Return the open orders of an account's owner, from all its wallets, oldest first."""
-        mine = (o for o in self.desk.open.values() if o.submission.account.owner == account.owner)
+        mine = (o for o in self.desk.open.values() if o.submission.trader == account.owner)
         return [order for order in mine if wanted is None or wanted(order)]
 
     def set_tick(self, listing: Listing, tick: int) -> None:

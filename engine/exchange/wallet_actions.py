@@ -10,6 +10,8 @@ adapter.splitPosition(…, condition, …, n)      n pUSD become n of each outco
 adapter.mergePositions(…, condition, …, n)     and back
 adapter.redeemPositions(…, condition, …)       a resolved market's shares become their payout
 Router.split / merge / redeem                  the same for generation 3; redeem takes an amount
+wallet.authorizeSessionSigner(key, until)      the key may sign orders of this wallet until then
+wallet.revokeSessionSigner(key)                and no more
 ```
 Anything else is `CallBlocked`, as the relayer has a list of what it carries. Calls of one batch
 happen all or not at all. Source: orders.md §7, chain.md §6; ABI of the official clients.
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.exchange import contracts
-from engine.exchange.accounts import ALLOWANCE_MAX, CASH, Account
+from engine.exchange.accounts import ALLOWANCE_MAX, CASH, Account, WalletKind
 from engine.exchange.listing import Listing
 from engine.exchange.texts import MICROS
 from engine.exchange.venue import Venue
@@ -81,14 +83,17 @@ class WalletActions:
 
     def run(self, account: Account, steps: Sequence[Step], transaction_hash: str) -> None:
         """Do all steps, or none: CallFailed for the first that reverts."""
-        before = {id(a): (a, dict(a.balances), a.allowance) for a in self._venue.accounts}
+        before = [
+            (a, dict(a.balances), a.allowance, dict(a.session_keys)) for a in self._venue.accounts
+        ]
         done = len(self.actions)
         try:
             for step in steps:
                 step(account, transaction_hash)
         except CallFailed:
-            for touched, balances, allowance in before.values():
+            for touched, balances, allowance, session_keys in before:
                 touched.balances, touched.allowance = balances, allowance
+                touched.session_keys = session_keys
             del self.actions[done:]
             raise
         for action in self.actions[done:]:
@@ -126,6 +131,10 @@ class WalletActions:
                 outcome, amount = words.number(1), words.number(2)
                 if outcome in (0, 1):
                     return self._redeem(self._listing(words.word(0)), (outcome,), amount)
+        if selector == _selector("authorizeSessionSigner(address,uint256)"):
+            return _let_sign(target, words.address(0), words.number(1))
+        if selector == _selector("revokeSessionSigner(address)"):
+            return _let_sign(target, words.address(0), 0)
         raise CallBlocked(f"call blocked: target={call.to}, selector=0x{selector.hex()}")
 
     def _listing(self, condition: bytes) -> Listing:
@@ -238,6 +247,19 @@ def _approve(spender: str, amount: int) -> Step:
     def step(account: Account, _hash: str) -> None:
         if spender in _lower(EXCHANGES.values()):
             account.allowance = min(amount, ALLOWANCE_MAX)
+
+    return step
+
+
+def _let_sign(wallet: str, key: str, until_s: int) -> Step:
+    """Only the wallet itself can grant that, and only a deposit wallet knows how. 0: revoke."""
+
+    def step(account: Account, _hash: str) -> None:
+        if account.address.lower() != wallet or account.kind is not WalletKind.DEPOSIT:
+            raise CallFailed(f"not the wallet itself: target={wallet}")
+        account.session_keys.pop(key, None)
+        if until_s:
+            account.session_keys[key] = until_s
 
     return step
 

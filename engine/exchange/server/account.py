@@ -64,7 +64,7 @@ class AccountRoutes:
         """GET /data/trades: newest first."""
         key, _ = await self._gate.admit(request)
         trades = reversed(self._venue.trades.values())
-        mine = (t for t in trades if t.order.submission.account.owner == key.account.owner)
+        mine = (t for t in trades if t.order.submission.trader == key.account.owner)
         rows = [trade_view(trade) for trade in asked_for(mine, request.query)]
         return page_response(rows, request.query.get("next_cursor"))
 
@@ -94,7 +94,7 @@ class AccountRoutes:
 
     def _order(self, key: ApiKey, order_id: str) -> list[dict[str, Any]]:
         order = self._venue.desk.orders.get(order_id.lower())
-        if order is None or order.submission.account.owner != key.account.owner:
+        if order is None or order.submission.trader != key.account.owner:
             return []
         return [order_view(order)]
 

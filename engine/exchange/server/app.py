@@ -37,6 +37,7 @@ from engine.exchange.server.relayer import RelayerRoutes
 from engine.exchange.server.rest import PublicRoutes
 from engine.exchange.server.rtds import Rtds
 from engine.exchange.server.scoring import ScoringRoutes
+from engine.exchange.server.session_keys import SessionKeyRoutes
 from engine.exchange.server.streams import Streams
 from engine.exchange.server.verifier import OrderVerifier
 from engine.exchange.venue import Venue
@@ -90,6 +91,7 @@ def build_app(
     )
     polybolt = PolyBolt(prices, venue.accounts)
     actions = WalletActions(venue)
+    relayer = RelayerRoutes(venue, gate, actions, chain_id)
     rtds = Rtds(prices, venue)
     streams.on_trade.append(rtds.trade_changed)
     middlewares = [faults.guard(), loopback_only]
@@ -114,7 +116,8 @@ def build_app(
             *NotificationRoutes(streams.notifications, gate).routes(),
             *GammaRoutes(venue).routes(),
             *DataRoutes(venue, actions, chain_id).routes(),
-            *RelayerRoutes(venue, gate, actions, chain_id).routes(),
+            *relayer.routes(),
+            *SessionKeyRoutes(venue, gate, relayer).routes(),
             *ChainRoutes(venue, chain_id).routes(),
             *ModeRoutes(mode, venue.schedule).routes(),
             web.get("/ws/market", streams.market.serve),

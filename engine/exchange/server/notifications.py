@@ -73,7 +73,7 @@ class Notifications:
     def _add(self, order: VenueOrder, kind: Notice, payload: dict[str, Any]) -> None:
         self._number += 1
         submission = order.submission
-        inbox = self._inboxes.setdefault(submission.account.owner, deque(maxlen=KEPT_MAX))
+        inbox = self._inboxes.setdefault(submission.trader, deque(maxlen=KEPT_MAX))
         inbox.append(
             {
                 "id": self._number,

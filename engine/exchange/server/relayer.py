@@ -108,7 +108,13 @@ class RelayerRoutes:
     async def post_submit(self, request: web.Request) -> web.Response:
         """POST /submit: signed calls of a wallet, or the creation of one."""
         owner = await self._gate.admit_to_relayer(request)
-        body = parse_json(await request.read())
+        transaction = self.submit(owner, parse_json(await request.read()))
+        return json_response(
+            {"transactionID": transaction.transaction_id, "state": transaction.state}
+        )
+
+    def submit(self, owner: str, body: Any) -> Transaction:
+        """Take a body of `/submit` from an owner who was admitted; Refusal if it is not carried."""
         self._count_submit(owner)
         if not isinstance(body, dict) or str(body.get("from", "")).lower() != owner:
             raise Refusal(400, BAD_PAYLOAD)
@@ -119,10 +125,7 @@ class RelayerRoutes:
         else:
             account, steps = self._read(body)
             self._nonces[account.address] = self._nonces.get(account.address, 0) + 1
-        transaction = self._enter(owner, account, kind, steps)
-        return json_response(
-            {"transactionID": transaction.transaction_id, "state": transaction.state}
-        )
+        return self._enter(owner, account, kind, steps)
 
     async def get_transaction(self, request: web.Request) -> web.Response:
         """GET /transaction?id=: a list of one."""

@@ -103,7 +103,7 @@ class ScoringRoutes:
 
     def _scores(self, order_id: str, owner: str) -> bool:
         order: VenueOrder | None = self._venue.desk.orders.get(order_id.lower())
-        if order is None or order.submission.account.owner != owner:
+        if order is None or order.submission.trader != owner:
             return False
         listing = self._venue.listings[order.submission.market.condition_id]
         return REWARDS.scores(order, listing, self._venue.schedule.now_ms)

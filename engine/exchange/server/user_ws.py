@@ -35,7 +35,7 @@ class UserSubscriber:
 
     def wants(self, order: VenueOrder) -> bool:
         """Whether an event of this order is for him."""
-        if order.submission.account.owner != self.key.account.owner:
+        if order.submission.trader != self.key.account.owner:
             return False
         return self.markets is None or order.submission.market.condition_id in self.markets
 

@@ -11,11 +11,13 @@ type  wallet   maker    signer   what is checked
 3     deposit  wallet   wallet   ERC-7739: 317 bytes that name exchange and order, signed by the
                                  wallet's owner for this wallet and no other
 ```
-Source: orders.md §1, §2. Session keys are not admitted.
+For type 3 a session key may sign instead of the owner: with its own API key, and its signature in
+an envelope that names it. Source: orders.md §1, §2.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from engine.exchange import rules
@@ -33,6 +35,7 @@ from signer.eip712 import typed_digest
 from signer.order_v1 import OrderV1
 from signer.order_v2 import Order, order_from_json
 from signer.poly1271 import SIGNATURE_BYTES, wallet_digest, wrap_signature
+from signer.session_keys import wrap_session_signature
 
 BAD_PAYLOAD = "Invalid order payload"
 BAD_SIGNATURE = "invalid signature"
@@ -40,6 +43,7 @@ NOT_THE_KEY = "the order signer address has to be the address of the API KEY"
 WRONG_WALLET = "maker address not allowed, please use the deposit wallet flow"
 WRONG_VERSION = "order_version_mismatch"
 ECDSA_BYTES = 65
+SESSION_HEAD_BYTES = 128  # of the envelope: who, a zero, where the signature is, how long it is
 V1_ONLY_FIELDS = frozenset(("taker", "nonce", "feeRateBps"))
 
 
@@ -82,8 +86,10 @@ class OrderVerifier:
         if found is None:
             raise Refusal(400, rules.NO_MARKET.format(token=order.token_id))
         listing, outcome = found
+        session_key = "" if key.account.owner == account.owner else key.account.owner
+        digest = self._hash(order, signature, listing, account, session_key)
         return Submission(
-            order_hash="0x" + self._hash(order, signature, listing, account).hex(),
+            order_hash="0x" + digest.hex(),
             account=account,
             owner=key.key,
             market=listing.market,
@@ -95,6 +101,7 @@ class OrderVerifier:
             post_only=post_only,
             expiration_s=expiration_s,
             builder=b"" if isinstance(order, OrderV1) else order.builder,
+            session_key=session_key,
         )
 
     def _account(self, key: ApiKey, order: Order | OrderV1) -> Account:
@@ -105,6 +112,8 @@ class OrderVerifier:
         if kind is WalletKind.EOA and not self._venue.rules.eoa_accepted:
             raise Refusal(400, WRONG_WALLET)
         account = self._venue.accounts.wallet(key.account.address, kind)
+        if kind is WalletKind.DEPOSIT:
+            account = self._wallet_of_session(key.account.owner, order.maker) or account
         signer = order.maker if kind is WalletKind.DEPOSIT else key.account.address
         if order.signer.lower() != signer.lower():
             raise Refusal(400, NOT_THE_KEY)
@@ -112,8 +121,21 @@ class OrderVerifier:
             raise Refusal(400, NOT_THE_KEY if kind is WalletKind.EOA else WRONG_WALLET)
         return account
 
+    def _wallet_of_session(self, address: str, maker: str) -> Account | None:
+        """Return the deposit wallet that lets this address sign for it, if the maker is one."""
+        wallet = self._venue.accounts.find(maker)
+        now_s = self._venue.schedule.now_ms // 1_000
+        if wallet is None or wallet.kind is not WalletKind.DEPOSIT:
+            return None
+        return wallet if wallet.lets_sign(address, now_s) else None
+
     def _hash(
-        self, order: Order | OrderV1, signature: bytes, listing: Listing, account: Account
+        self,
+        order: Order | OrderV1,
+        signature: bytes,
+        listing: Listing,
+        account: Account,
+        session_key: str,
     ) -> bytes:
         """Return the order's hash under its market's exchange; Refusal if not signed for it."""
         market = listing.market
@@ -123,6 +145,8 @@ class OrderVerifier:
                 raise Refusal(400, BAD_SIGNATURE)
             return digest
         check = self._check_deposit if account.kind is WalletKind.DEPOSIT else _check_ecdsa
+        if session_key:
+            check = partial(self._check_session, session_key)
         contents = order_v2.struct_hash(order)
         own = self._separators[market.generation, market.neg_risk]
         if check(contents, signature, own, account):
@@ -131,17 +155,32 @@ class OrderVerifier:
             raise Refusal(400, WRONG_VERSION)
         raise Refusal(400, BAD_SIGNATURE)
 
+    def _check_session(
+        self, session_key: str, contents: bytes, signature: bytes, separator: bytes, wallet: Account
+    ) -> bool:
+        """Tell whether a deposit wallet would vouch for a session key's signature."""
+        inner = signature[SESSION_HEAD_BYTES : SESSION_HEAD_BYTES + SIGNATURE_BYTES]
+        if signature != wrap_session_signature(session_key, inner):
+            return False
+        return self._check_wrapped(session_key, contents, inner, separator, wallet)
+
     def _check_deposit(
         self, contents: bytes, signature: bytes, separator: bytes, account: Account
     ) -> bool:
-        """Tell whether a deposit wallet would vouch for the signature. contents: struct hash."""
+        """Tell whether a deposit wallet would vouch for its owner's signature."""
+        return self._check_wrapped(account.owner, contents, signature, separator, account)
+
+    def _check_wrapped(
+        self, signer: str, contents: bytes, signature: bytes, separator: bytes, account: Account
+    ) -> bool:
+        """Tell whether `signer` signed an order for this wallet. contents: its struct hash."""
         ecdsa = signature[:ECDSA_BYTES]
         if len(signature) != SIGNATURE_BYTES or not account.is_deployed:
             return False
         if signature != wrap_signature(ecdsa, separator, contents):
             return False
         digest = wallet_digest(separator, contents, self._chain_id, account.address)
-        return _signed_by(account.owner, ecdsa, digest)
+        return _signed_by(signer, ecdsa, digest)
 
 
 def _check_ecdsa(contents: bytes, signature: bytes, separator: bytes, account: Account) -> bool:
