@@ -1,4 +1,4 @@
-"""The core process: `python -m engine RUNTIME_DIR [--fused --secrets-fd N]`."""
+"""The core process: `python -m engine RUNTIME_DIR [--fused --secrets-fd N …]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from engine.host.errors import Exit, HostError
 from engine.host.idle import Idle
 from engine.host.runfile import RunFile
 from engine.host.runner import run_duties
+from engine.host.secrets import SealedKey
 
 PROCESS = "core"
 
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("runtime_dir", type=Path)
     parser.add_argument("--fused", action="store_true", help="feeds and signer in this process too")
     parser.add_argument("--secrets-fd", type=int, help="descriptor to read the account from")
+    parser.add_argument("--keystore", type=Path, help="live: the file to take the key from")
+    parser.add_argument("--passphrase-fd", type=int, help="live: descriptor with its passphrase")
     arguments = parser.parse_args()
     try:
         runtime = RunFile.load(arguments.runtime_dir)
@@ -42,7 +45,8 @@ def main() -> int:
         from engine.fused import around  # only this profile may join the three packages
 
         try:
-            duties = around(core, runtime, arguments.secrets_fd)
+            sealed = SealedKey.of(arguments.keystore, arguments.passphrase_fd)
+            duties = around(core, runtime, arguments.secrets_fd, sealed)
         except HostError as error:
             print(f"{PROCESS}: {error}", file=sys.stderr)
             return int(error.exit_code)

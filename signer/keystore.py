@@ -32,6 +32,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.host.errors import RefuseError
+from engine.host.secret_bytes import wipe
 from engine.host.secrets import Account, ApiCredentials
 from signer.auth import decode_secret
 from signer.ecdsa import SECRET_BYTES, SigningKey
@@ -166,11 +167,6 @@ class KeyMaterial:
         trace: TracebackType | None,
     ) -> None:
         self.wipe()
-
-
-def wipe(secret: bytearray) -> None:
-    """Overwrite a secret where it lies in memory."""
-    secret[:] = bytes(len(secret))
 
 
 def seal(

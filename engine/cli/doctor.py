@@ -6,10 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 import orjson
@@ -18,18 +16,18 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.cli.keyring import Keyring
-from engine.cli.secret_input import read_secret
 from engine.host.config.load import load_settings
 from engine.host.errors import Exit, RefuseError
+from engine.host.loopback import is_loopback
+from engine.host.secret_bytes import read_secret, wipe
 from engine.host.secrets import Account, account_of
 from signer.auth import ApiCredentials
 from signer.doctor.examine import Examination, Patient
 from signer.doctor.findings import Finding, Level
+from signer.doctor.venues import VENUE_URL, geoblock_url_of
 from signer.ecdsa import SigningKey
-from signer.keystore import KeyMaterial, wipe
+from signer.keystore import KeyMaterial
 
-VENUE_URL = "https://clob.polymarket.com"
-GEOBLOCK_URL = "https://polymarket.com/api/geoblock"
 _STYLES = {
     Level.OK: "green",
     Level.INFO: "dim",
@@ -76,12 +74,12 @@ def doctor(
             key=signing_key,
             chain_id=chain_id,
             venue_url=rest_url,
-            geoblock_url=geoblock_url or _geoblock_url(rest_url),
+            geoblock_url=geoblock_url or geoblock_url_of(rest_url),
             rpc_url=rpc_url or None,
             api=_credentials(account),
             signature_type=account.signature_type if account else None,
             funder=account.funder if account else None,
-            is_local=_is_local(rest_url),
+            is_local=is_loopback(rest_url),
             creates_key=create_api_key,
         )
         findings = _examine(patient, None if as_json else Console(highlight=False, soft_wrap=True))
@@ -151,18 +149,3 @@ def _credentials(account: Account | KeyMaterial | None) -> ApiCredentials | None
     if account is None or account.api is None:
         return None
     return ApiCredentials(account.api.key, account.api.secret, account.api.passphrase)
-
-
-def _geoblock_url(rest_url: str) -> str | None:
-    """Return where the geoblock of a venue is told; None where nobody knows."""
-    if urlsplit(rest_url).hostname == urlsplit(VENUE_URL).hostname:
-        return GEOBLOCK_URL
-    return f"{rest_url}/api/geoblock" if _is_local(rest_url) else None
-
-
-def _is_local(rest_url: str) -> bool:
-    host = urlsplit(rest_url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from engine.cli.secret_input import passphrase
 from engine.host.errors import HostError, RefuseError
-from signer.keystore import Cost, Header, KeyMaterial, read_header, seal, unseal, wipe
+from engine.host.secret_bytes import wipe
+from signer.keystore import Cost, Header, KeyMaterial, read_header, seal, unseal
 from signer.keystore_file import (
     SUFFIX,
     create_keystore,

@@ -20,10 +20,11 @@ from rich.table import Table
 
 from engine.cli.keyring import Keyring
 from engine.cli.runs import JsonOption
-from engine.cli.secret_input import ask_secret, new_passphrase, read_secret
+from engine.cli.secret_input import ask_secret, new_passphrase
 from engine.host import proc
 from engine.host.errors import Exit, HostError, RefuseError
 from engine.host.exposure import refuse_exposed
+from engine.host.secret_bytes import read_secret, wipe
 from engine.host.secrets import ApiCredentials
 from signer.ecdsa import SECRET_BYTES, recover_address
 from signer.keystore import (
@@ -33,7 +34,6 @@ from signer.keystore import (
     Cost,
     Header,
     KeyMaterial,
-    wipe,
 )
 from signer.web3_keystore import decrypt_web3, read_web3
 

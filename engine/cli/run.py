@@ -1,7 +1,8 @@
 """`halftick run`: the daemon of one configuration, until it is told to stop.
 
 Paper mode starts the local exchange as the venue of our orders; it mirrors the real books, which
-the feeds read at the configured URLs. Live mode is refused: no key can be opened yet.
+the feeds read at the configured URLs. Live mode trades at those URLs, once `engine.cli.live` has
+admitted it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 import typer
 
 from engine.cli.cancel import cancel_all
+from engine.cli.live import Consent, admit, refuse_stray
 from engine.host import rundir
 from engine.host.config.load import load_settings
 from engine.host.config.schema import Settings
@@ -28,6 +30,7 @@ from engine.host.log import iso_time
 from engine.host.reach import unreachable_urls
 from engine.host.status import read_status
 from engine.host.supervisor import Supervisor
+from signer.doctor.findings import Level
 
 POLL_S = 0.05
 REACH_S = 10.0  # how often an unreachable venue is mentioned
@@ -41,27 +44,63 @@ def run(
     config: Annotated[
         Path, typer.Option("--config", "-c", help="A TOML file, such as ops/config/paper.toml.")
     ],
+    live: Annotated[
+        bool, typer.Option("--live", help='Trade real money; the configuration says mode="live".')
+    ] = False,
+    confirm_wallet: Annotated[
+        str, typer.Option(help="Live: the address of the wallet that pays. Asked for if absent.")
+    ] = "",
+    passphrase_fd: Annotated[
+        int | None,
+        typer.Option(min=0, help="Live: read the keystore's passphrase from this descriptor."),
+    ] = None,
+    accept_fused: Annotated[
+        bool,
+        typer.Option("--accept-fused", help="Live: the key may lie in the process of the feeds."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
     """Run until SIGINT, SIGTERM or `halftick stop`; then cancel everything and leave nothing.
 
-    A second SIGINT hurries. Exit code 0: stopped clean; 1: something died or was left unverified;
-    78: refused to start.
+    A second SIGINT hurries. Live trading takes mode = "live" and a key in the configuration, and
+    --live and the wallet's address here; the passphrase comes from the terminal, a descriptor or a
+    systemd credential. Exit code 0: stopped clean; 1: something died or was left unverified; 78:
+    refused to start, each check that did not pass on its own line.
     """
     settings = load_settings(config)
-    if settings.run.mode == "live":
-        raise RefuseError(
-            "live trading needs a keystore and a second, independent act of consent; this version "
-            f"has neither: file={config}, mode=live"
-        )
+    consent = Consent(live, confirm_wallet, accept_fused)
     say = _say_json if as_json else _say
-    exchange = _mirror(settings)
-    supervisor = Supervisor(settings, exchange=exchange, cancel_all=cancel_all, listener=say)
+    if settings.run.mode == "live":
+        supervisor = _live(settings, consent, passphrase_fd, say)
+    else:
+        refuse_stray(consent)
+        exchange = _mirror(settings)
+        supervisor = Supervisor(settings, exchange=exchange, cancel_all=cancel_all, listener=say)
     with _stop_signals(supervisor), supervisor:
         if supervisor.start():
             _watch(supervisor, say)
         supervisor.stop()
     raise typer.Exit(int(supervisor.exit_code))
+
+
+def _live(settings: Settings, consent: Consent, passphrase_fd: int | None, say: Say) -> Supervisor:
+    """Return the supervisor of a run that was admitted to the venue itself."""
+    admission = admit(settings, consent, passphrase_fd)
+    supervisor = Supervisor(
+        settings,
+        account=admission.account,
+        sealed=admission.sealed,
+        cancel_all=cancel_all,
+        listener=say,
+    )
+    now_ns = supervisor.fleet.clock.now_ns()
+    for finding in admission.findings:
+        if finding.level == Level.WARN:
+            say(Event(now_ns, "preflight", "warned", f"{finding.id}: {finding.text}"))
+    passed = sum(finding.level == Level.OK for finding in admission.findings)
+    detail = f"wallet={admission.account.funder}, checks_ok={passed}"
+    say(Event(now_ns, "preflight", "admitted", detail))
+    return supervisor
 
 
 def _mirror(settings: Settings) -> ExchangePlan:

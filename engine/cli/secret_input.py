@@ -8,13 +8,11 @@ from __future__ import annotations
 import getpass
 import os
 import warnings
-from io import FileIO
 from pathlib import Path
 
 from engine.host.errors import RefuseError
-from signer.keystore import wipe
+from engine.host.secret_bytes import read_secret, read_secret_file, wipe
 
-SECRET_BYTES_MAX = 4_096
 PASSPHRASE_CHARS_MIN = 12
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"  # systemd's, see LoadCredential=
 CREDENTIAL = "halftick-passphrase"
@@ -45,22 +43,6 @@ def new_passphrase(descriptor: int | None, what: str = "new passphrase") -> byte
             f"{what} is too short: characters={characters}, characters_min={PASSPHRASE_CHARS_MIN}"
         )
     return secret
-
-
-def read_secret(descriptor: int, what: str) -> bytearray:
-    """Return what an inherited descriptor holds, without one newline at its end, and close it.
-
-    Raises RefuseError when it cannot be read, is a terminal, or gives nothing or too much.
-    """
-    try:
-        if os.isatty(descriptor):
-            raise RefuseError(f"{what} would be shown on the terminal: descriptor={descriptor}")
-        with os.fdopen(descriptor, "rb", buffering=0) as source:
-            return _read(source, what)
-    except OSError as error:
-        raise RefuseError(
-            f"{what} cannot be read: descriptor={descriptor}, {error.strerror}"
-        ) from None
 
 
 def ask_secret(what: str) -> bytearray:
@@ -95,34 +77,4 @@ def _credential() -> bytearray | None:
     directory = os.environ.get(CREDENTIALS_VARIABLE)
     if not directory:
         return None
-    path = Path(directory) / CREDENTIAL
-    try:
-        with path.open("rb", buffering=0) as source:
-            return _read(source, f"credential {CREDENTIAL}")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RefuseError(f"credential cannot be read: file={path}, {error.strerror}") from None
-
-
-def _read(source: FileIO, what: str) -> bytearray:
-    """Return everything up to the end, without one newline there."""
-    buffer = bytearray(SECRET_BYTES_MAX + 1)
-    view = memoryview(buffer)
-    size = 0
-    try:
-        while size < len(buffer) and (count := source.readinto(view[size:])):
-            size += count
-        if size > SECRET_BYTES_MAX:
-            raise RefuseError(f"{what} is too long: bytes_max={SECRET_BYTES_MAX}")
-        secret = bytearray(view[:size])
-    finally:
-        view.release()
-        wipe(buffer)
-    for ending in (b"\r\n", b"\n"):
-        if secret.endswith(ending):
-            del secret[-len(ending) :]
-            break
-    if not secret:
-        raise RefuseError(f"{what} is empty")
-    return secret
+    return read_secret_file(Path(directory) / CREDENTIAL, f"credential {CREDENTIAL}")

@@ -20,7 +20,7 @@ from engine.host.errors import HostError, RefuseError
 from engine.host.plan import Part, Role, Secret
 from engine.host.processes import Child
 from engine.host.runfile import RunFile
-from engine.host.secrets import Account, account_of
+from engine.host.secrets import Account, SealedKey, account_of
 from engine.wire.codes import Kind, Reason, Source
 from engine.wire.records import new, words
 
@@ -47,9 +47,20 @@ class ExchangePlan:
 class Fleet:
     """One run's processes, by name, and what they share. Used by the main thread alone."""
 
-    def __init__(self, settings: Settings, account: Account | None) -> None:
+    def __init__(
+        self, settings: Settings, account: Account | None, sealed: SealedKey | None = None
+    ) -> None:
+        """Nothing is made yet.
+
+        account: who trades; in live mode without its key.  sealed: live, what the signer opens.
+        """
+        if settings.run.mode == "live" and (
+            sealed is None or account is None or account.private_key is not None
+        ):
+            raise RefuseError("live mode takes its key out of a keystore, and the signer opens it")
         self.settings = settings
         self.account = account
+        self._sealed = sealed
         self.clock = Clock.anchored()
         self.children: dict[str, Child] = {}
         self.state_dir = Path(settings.run.directory).absolute()
@@ -127,12 +138,15 @@ class Fleet:
 
     def spawn(self, part: Part) -> Child:
         """Start a process, in place of its former self if there was one."""
-        account = None
+        account, sealed = None, None
         if part.secret is not Secret.NONE:
             if self.account is None:
                 raise RefuseError(f"an account is needed: process={part.name}")
             is_signer = part.secret is Secret.KEY
             account = self.account if is_signer else self.account.without_key()
+            if is_signer:
+                # The passphrase can be read once, so a live signer can be started once.
+                sealed, self._sealed = self._sealed, None
         former = self.children.get(part.name)
         if former is not None:
             former.close()
@@ -142,6 +156,7 @@ class Fleet:
             output=self.state_dir / "log" / f"{part.name}.out",
             installation=self._installation,
             account=account,
+            sealed=sealed,
             reads_stdout=part.role is Role.EXCHANGE,
         )
         self.children[part.name] = child
@@ -173,6 +188,9 @@ class Fleet:
             child.kill()
             child.wait(time.monotonic() + 5.0)
             child.close()
+        if self._sealed is not None:  # nobody came to read it
+            os.close(self._sealed.passphrase_fd)
+            self._sealed = None
         if self._control is not None:
             self._control.close()
             self._control = None

@@ -22,7 +22,7 @@ from engine.bus.shm import BusError
 from engine.host.duty import State
 from engine.host.errors import Exit, HostError, RefuseError
 from engine.host.plan import Part
-from engine.host.secrets import Account, send_secrets
+from engine.host.secrets import Account, SealedKey, send_secrets
 
 READY_LINE_BYTES_MAX = 1 << 20
 _LAST_WORDS_BYTES = 4_096
@@ -39,12 +39,13 @@ class Child:
         output: Path,
         installation: Path,
         account: Account | None = None,
+        sealed: SealedKey | None = None,
         reads_stdout: bool = False,
     ) -> None:
         """Start the process; HostError if its command cannot be run.
 
         output: where stderr (and stdout unless `reads_stdout`) is appended.  account: passed
-        through a pipe whose number becomes the last argument.
+        through a pipe whose number becomes the last argument.  sealed: its pipe is handed on.
         """
         self.part = part
         self.output = output
@@ -52,16 +53,23 @@ class Child:
         self.is_settled = False  # its end has been dealt with
         self._counters_path = counters
         self._counters: CounterFile | None = None
-        self._process = self._spawn(installation, account, reads_stdout)
+        self._process = self._spawn(installation, account, sealed, reads_stdout)
 
     def _spawn(
-        self, installation: Path, account: Account | None, reads_stdout: bool
+        self,
+        installation: Path,
+        account: Account | None,
+        sealed: SealedKey | None,
+        reads_stdout: bool,
     ) -> subprocess.Popen[bytes]:
         command = [*self.part.command]
-        inherited: tuple[int, ...] = ()
+        inherited: list[int] = []
+        if sealed is not None:
+            inherited.append(sealed.passphrase_fd)
+            command += sealed.arguments()
         if account is not None:
-            inherited = (send_secrets(account),)
-            command += ["--secrets-fd", str(inherited[0])]
+            inherited.append(send_secrets(account))
+            command += ["--secrets-fd", str(inherited[-1])]
         try:
             with self.output.open("ab") as output:
                 process = subprocess.Popen(

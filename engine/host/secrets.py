@@ -2,14 +2,16 @@
 
 The text is one JSON object, read to the end from an inherited descriptor whose number is on the
 command line. Never in an argument, an environment variable, a file or shared memory; no `repr`
-shows one, and an unreadable text is refused without being quoted.
+shows one, and an unreadable text is refused without being quoted. In live mode there is no private
+key in it: the signer opens the keystore, whose passphrase waits for it in a pipe of its own.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import msgspec
 
@@ -40,6 +42,33 @@ class Account:
     def without_key(self) -> Account:
         """Return the account as everyone but the signer may see it."""
         return replace(self, private_key=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """What the signer is given in live mode in place of a private key: it opens the file itself.
+
+    passphrase_fd: the read end of a pipe that holds the passphrase, for one reader to read once.
+    """
+
+    keystore: Path
+    passphrase_fd: int
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the options that tell a process of it; the descriptor must be inherited."""
+        return (
+            *("--keystore", str(self.keystore)),
+            *("--passphrase-fd", str(self.passphrase_fd)),
+        )
+
+    @classmethod
+    def of(cls, keystore: Path | None, passphrase_fd: int | None) -> Self | None:
+        """Return what the two options say, None for neither; RefuseError for one of them."""
+        if keystore is None and passphrase_fd is None:
+            return None
+        if keystore is None or passphrase_fd is None:
+            raise RefuseError("a keystore and its passphrase go together: one option is missing")
+        return cls(keystore, passphrase_fd)
 
 
 def account_of(value: Any) -> Account:

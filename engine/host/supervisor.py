@@ -36,7 +36,7 @@ from engine.host.fleet import ExchangePlan, Fleet
 from engine.host.latch import HaltLatch
 from engine.host.plan import Part, Role
 from engine.host.processes import Child
-from engine.host.secrets import Account
+from engine.host.secrets import Account, SealedKey
 from engine.host.shutdown import QUIET_S, shut_down
 from engine.host.status import damaged_rings, read_status
 from engine.wire.codes import Reason
@@ -58,17 +58,19 @@ class Supervisor:
         settings: Settings,
         *,
         account: Account | None = None,
+        sealed: SealedKey | None = None,
         exchange: ExchangePlan | None = None,
         cancel_all: CancelAll | None = None,
         listener: Callable[[Event], None] | None = None,
     ) -> None:
         """Nothing is started yet.
 
-        account: who trades; without one, the local exchange's first account.  exchange: the local
-        exchange to start and trade at.  cancel_all: cancels at the venue when the signer is gone.
-        listener: is told every event as it happens; without one, `poll` returns them.
+        account: who trades; without one, the local exchange's first account.  sealed: what the
+        signer of a live run takes its key out of.  exchange: the local exchange to start and trade
+        at.  cancel_all: cancels at the venue when the signer is gone.  listener: is told every
+        event as it happens; without one, `poll` returns them.
         """
-        self.fleet = Fleet(settings, account)
+        self.fleet = Fleet(settings, account, sealed)
         self.exchange_ready: dict[str, Any] = {}
         self.is_running = False
         self.exit_code = Exit.CLEAN

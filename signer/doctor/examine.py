@@ -69,7 +69,10 @@ class Patient:
 
 
 class Examination:
-    """One run through the checks; later ones use what earlier ones found."""
+    """One run through the checks; later ones use what earlier ones found.
+
+    credentials: the API key that was configured, derived or made, None until the venue takes it.
+    """
 
     def __init__(self, patient: Patient, sleep: Callable[[float], None] = time.sleep) -> None:
         self._patient = patient
@@ -79,6 +82,7 @@ class Examination:
         self._no_chain = "no RPC URL is configured"
         self._is_reachable = True
         self._l2: L2Signer | None = None
+        self.credentials: ApiCredentials | None = None
         self._candidates: list[Candidate] = []
         self._balances: dict[SignatureType, Reply] = {}
 
@@ -153,6 +157,7 @@ class Examination:
         reply = self._authorized("/auth/api-keys")
         facts = {"key": api.key, "how": how, "status": reply.status}
         if reply.status == 200:
+            self.credentials = api
             yield Finding("auth.api_key", Level.OK, f"{how}, and the venue takes it", facts)
         else:
             self._l2 = None

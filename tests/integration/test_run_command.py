@@ -121,11 +121,11 @@ def test_second_run_is_refused_in_one_line(daemon: subprocess.Popen[str], tmp_pa
     assert len(second.stderr.splitlines()) == 1
 
 
-def test_live_is_refused(tmp_path: Path, runtime_root: Path) -> None:
-    """Live mode exits with 78 and says what is missing."""
+def test_live_takes_more_than_the_word(tmp_path: Path, runtime_root: Path) -> None:
+    """A configuration that only says `mode = "live"` is refused with what is missing."""
     refused = halftick("run", "--config", str(config_file(tmp_path, mode="live")))
     assert refused.returncode == 78
-    assert "keystore" in refused.stderr
+    assert "signer.key must name a key" in refused.stderr
 
 
 @pytest.mark.parametrize(

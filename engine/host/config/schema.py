@@ -28,6 +28,7 @@ from engine.host.config.values import (
     TokenId,
     WsUrl,
 )
+from engine.host.loopback import is_loopback
 
 Profile = Literal["shared", "pipeline", "fused"]
 FeedName = Literal["gamma", "clob_market", "clob_user"]
@@ -207,6 +208,8 @@ class Rates(Section):
 class Signer(Section):
     """The signer's own policy, held against every order whatever the core believes.
 
+    key, keystores: live only; which key signs, and the directory of its keystore, empty = the
+    user's own (`halftick keys`).
     order_log: `group` writes before the send and syncs within 5 ms, `strict` syncs before the send.
     core_silence_ms_max: a core whose heartbeat is older is taken for dead: cancel everything.
     daily_notional_usd_max: what the orders of one UTC day may cost in all, 0 = any.
@@ -223,6 +226,8 @@ class Signer(Section):
     kind, presigned_levels ticks up and down, their timestamp at most presigned_age_ms_max old.
     """
 
+    key: Name | None = None
+    keystores: str = ""
     order_log: Literal["group", "strict"] = "group"
     connections: PositiveCount = Field(default=2, le=16)
     request_timeout_ms: PositiveCount = 5_000
@@ -336,6 +341,24 @@ class Settings(Section):
         for feed, count in times.items():
             if count > 1:
                 raise ValueError(f"a feed must be in one group, once: feed={feed}, times={count}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_fit_for_live(self) -> Self:
+        """A live run names its key, bounds its day, hears of its fills, sends over TLS alone."""
+        if self.run.mode != "live":
+            return self
+        wrong = [] if self.signer.key is not None else ["signer.key must name a key"]
+        for name in ("rest_url", "user_ws_url", "market_ws_url", "gamma_url"):
+            url = getattr(self.venue, name)
+            if not url.startswith(("https://", "wss://")) and not is_loopback(url):
+                wrong.append(f"venue.{name} must be encrypted: url={url}")
+        if not self.signer.daily_notional_usd_max:
+            wrong.append("signer.daily_notional_usd_max must bound what a day may cost")
+        if all("clob_user" not in group.feeds for group in self.feeds.values()):
+            wrong.append("a feed group must have the feed clob_user, or no fill is ever heard of")
+        if wrong:
+            raise ValueError(f"not fit for live mode: {'; '.join(wrong)}")
         return self
 
     def to_json(self) -> dict[str, Any]:
