@@ -1,8 +1,8 @@
 """What a run looked like from outside: queue depths, CPU time, longest rounds, collections.
 
 ```
- counters, ring headers, /proc ── ten times a second ──> the last, the deepest
-                                                            `── at the end ──> observed.json
+ counters, ring headers, /proc ── four times a second ──> the last, the deepest
+                                                             `── at the end ──> observed.json
 ```
 Only what every process writes into shared memory anyway is read; nobody is asked, and a process
 that holds a key stays closed to profilers. The file lies beside the tape and names its run.
@@ -21,7 +21,7 @@ from engine.host.runfile import RunFile
 from engine.host.status import read_processes, read_rings
 
 OBSERVED_FILE = "observed.json"
-PERIOD_NS = 100_000_000
+PERIOD_NS = 250_000_000  # a look takes half a millisecond, on a core that others may need
 _USER_FIELD, _SYSTEM_FIELD = 11, 12  # of /proc/PID/stat, after the name in brackets
 
 

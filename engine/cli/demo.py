@@ -29,7 +29,9 @@ from engine.host.fleet import ExchangePlan
 from engine.host.supervisor import Supervisor
 
 CONFIG = "demo.toml"
-LEFT_BY_A_RUN = ("tape.ht", "orders.log", "truth.jsonl", "report.html", "halt.json", "log")
+LEFT_BY_A_RUN = (
+    "tape.ht", "orders.log", "truth.jsonl", "report.html", "observed.json", "halt.json", "log",
+)  # fmt: skip
 POLL_S = 0.05
 SETTLE_S_MAX = 20.0  # for the last fills and resolutions to arrive after the last snapshot
 DISCOVER_S_MAX = 30.0

@@ -24,7 +24,7 @@ def memo(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             help="A run's directory or tape, or FILE.json of `bench tick-to-trade --json`.",
         ),
     ],
