@@ -6,6 +6,8 @@ commands, byte for byte; that is what replay checks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.core import kernel
@@ -25,6 +27,7 @@ from engine.wire.records import typed
 
 SWEEP_NS = 100_000_000  # how often every market with something working is looked at anyway
 SWEEPS_BUSY = 5  # … and by how much it may be late while there is market data to apply
+_DONE = OrderState.DONE
 NO_PAIR_EDGE = MICROS + 1  # a full set can never earn this much
 
 
@@ -50,6 +53,15 @@ class Engine:
         self._triggers = np.zeros((capacity, kernel.TRIGGER_COLUMNS), np.int64)
         self._hits = np.zeros((capacity, kernel.HIT_COLUMNS), np.int64)
         self._events: dict[int, Event] = {}
+        self._handlers: dict[int, Callable[[np.ndarray, int], None]] = {
+            Kind.INSTRUMENT: self._on_instrument,
+            Kind.STATUS: self._on_status,
+            Kind.FEED_STATUS: self._on_feed_status,
+            Kind.HALT: self._on_halt,
+            Kind.GAP: self._on_gap,
+            Kind.BALANCE: self._on_balance,
+            Kind.UNKNOWN: self._on_unknown,
+        }
         self._swept_ns = 0
         self._batches = 0
         self._commands = 0
@@ -89,33 +101,37 @@ class Engine:
                 i += 1
 
     def _apply_by_name(self, row: np.ndarray, sequence: int) -> None:
-        kind = int(row[0]) & 0xFFFF
-        match kind:
-            case Kind.INSTRUMENT:
-                self._on_instrument(row, sequence)
-            case Kind.STATUS:
-                self._on_status(row, sequence)
-            case Kind.FEED_STATUS:
-                self._on_feed_status(row, sequence)
-            case Kind.HALT:
-                self._on_halt(row, sequence)
-            case Kind.GAP:
-                self.world.books.forget_all()
-                self._wake_all(sequence)
-            case Kind.BALANCE:
-                record = typed(row, Kind.BALANCE)[0]
-                if record["instrument"] == 0:
-                    self.world.cash.on_balance(int(record["balance"]))
-            case _:
-                if kind == Kind.UNKNOWN:
-                    self._on_mismatch(row, sequence)
-                for order in self._reports.apply(row, kind):
-                    market = self.world.instruments.market_of(order.instrument)
-                    assert market is not None, f"an order has no market: {order}"
-                    event = Event(market, sequence, int(row[3]))
-                    self._events[market.number] = event
-                    if order.state == OrderState.DONE:
-                        self._planner.on_ended(self.world, order, event)
+        handler = self._handlers.get(int(row[0]) & 0xFFFF)
+        if handler is not None:
+            handler(row, sequence)
+        else:
+            self._on_report(row, sequence)
+
+    def _on_report(self, row: np.ndarray, sequence: int) -> None:
+        """Take a report of the private or execution streams, and see to the orders it changed."""
+        for order in self._reports.apply(row):
+            market = self.world.instruments.market_of(order.instrument)
+            assert market is not None, f"an order has no market: {order}"
+            event = Event(market, sequence, int(row[3]))
+            self._events[market.number] = event
+            if order.state == _DONE:
+                self._planner.on_ended(self.world, order, event)
+
+    def _on_unknown(self, row: np.ndarray, sequence: int) -> None:
+        """An order whose id at the venue is not our hash: we do not know what we signed. Halt."""
+        if int(typed(row, Kind.UNKNOWN)[0]["reason"]) == Reason.HALT_HASH_MISMATCH:
+            self.world.halted = int(Reason.HALT_HASH_MISMATCH)
+            self._planner.pull_all(self.world, Reason.HALT_HASH_MISMATCH, sequence)
+        self._on_report(row, sequence)
+
+    def _on_gap(self, _row: np.ndarray, sequence: int) -> None:
+        self.world.books.forget_all()
+        self._wake_all(sequence)
+
+    def _on_balance(self, row: np.ndarray, _sequence: int) -> None:
+        record = typed(row, Kind.BALANCE)[0]
+        if record["instrument"] == 0:
+            self.world.cash.on_balance(int(record["balance"]))
 
     def _on_instrument(self, row: np.ndarray, sequence: int) -> None:
         instrument = instrument_from_record(typed(row, Kind.INSTRUMENT)[0])
@@ -169,12 +185,6 @@ class Engine:
         self.world.halted = int(record["reason"]) if record["engaged"] else 0
         if self.world.halted:
             self._planner.pull_all(self.world, Reason(self.world.halted), sequence)
-
-    def _on_mismatch(self, row: np.ndarray, sequence: int) -> None:
-        """An order whose id at the venue is not our hash: we do not know what we signed. Halt."""
-        if int(typed(row, Kind.UNKNOWN)[0]["reason"]) == Reason.HALT_HASH_MISMATCH:
-            self.world.halted = int(Reason.HALT_HASH_MISMATCH)
-            self._planner.pull_all(self.world, Reason.HALT_HASH_MISMATCH, sequence)
 
     def _arm(self, market: Market) -> None:
         """Give a new market its row of triggers."""

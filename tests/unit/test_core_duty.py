@@ -1,0 +1,161 @@
+"""The core's process end: a batch goes onto the tape in one piece, a dry run goes nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from core_driver import DOWN, DUTCH, SPREAD, UP, book, cash, feed_status, instrument, params, status
+
+from engine.bus.ring import (
+    BroadcastReader,
+    BroadcastWriter,
+    Discipline,
+    QueueReader,
+    QueueWriter,
+    create_ring,
+)
+from engine.core.engine import Engine
+from engine.core.rehearsal import Rehearsal
+from engine.core_duty import COUNTERS, CoreDuty
+from engine.host.duty import create_counters
+from engine.host.runfile import RunFile
+from engine.tape.format import TapeHeader
+from engine.tape.reader import TapeReader
+from engine.tape.replay import Verdict, replay
+from engine.tape.writer import TapeWriter
+from engine.wire.codes import Connection, Flag, Kind, MarketStatus, Source
+from engine.wire.records import words
+
+RUN_ID, ROWS = 7, 1 << 12
+PARAMS = params(DUTCH, SPREAD)
+
+
+class Rig:
+    """A core on rings of its own, and the far end of each."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        run = RunFile(RUN_ID, 0, {"feeds": {"market": {}}}, str(directory), 0, directory)
+        for name in ("md.market", "tape"):
+            create_ring(run.ring(name), Discipline.BROADCAST, ROWS, RUN_ID)
+        for name in ("control", "private", "exec", "orders"):
+            create_ring(run.ring(name), Discipline.QUEUE, ROWS, RUN_ID)
+        self.market = BroadcastWriter(run.ring("md.market"), RUN_ID)
+        self.private = QueueWriter(run.ring("private"), RUN_ID)
+        self.tape = BroadcastReader(run.ring("tape"), RUN_ID, from_start=True)
+        self.orders = QueueReader(run.ring("orders"), RUN_ID)
+        self.counters = create_counters(run.counters("core"), COUNTERS)
+        self.core = CoreDuty(run, PARAMS, self.counters)
+        self.core.start()
+
+    def open_market(self) -> None:
+        """Publish a market that trades; its books come next."""
+        self.private.offer(words(feed_status(Source.CLOB_USER, Connection.CONNECTED)))
+        self.private.offer(words(cash(10**9)))
+        for record in (instrument(UP), instrument(DOWN), status(MarketStatus.OPEN)):
+            self.market.publish(words(record))
+
+    def tick(self, ask: str) -> None:
+        """Publish both books, sold at `ask`."""
+        for index in (UP, DOWN):
+            rows = words(book(index, {"0.30": "100"}, {ask: "100"}))
+            rows[:, 3] = 1 << 62  # fresh for any clock
+            self.market.publish(rows)
+
+    def taped(self) -> np.ndarray:
+        """Return what is new on the tape."""
+        return _polled(self.tape)
+
+    def told(self) -> np.ndarray:
+        """Return what is new for the signer."""
+        return _polled(self.orders)
+
+    def replayed(self, taped: np.ndarray) -> Verdict:
+        """Return what a fresh core says to these records."""
+        path = self.directory / "t.ht"
+        writer = TapeWriter(path, TapeHeader(RUN_ID, 0, 0, PARAMS.to_json()))
+        writer.append(taped, 0)
+        writer.close()
+        with TapeReader(path) as reader:
+            return replay(reader, Engine(PARAMS))
+
+    def close(self) -> None:
+        """Let go of the far ends."""
+        for end in (self.market, self.private, self.tape, self.orders, self.counters):
+            end.close()
+
+
+def _polled(reader: BroadcastReader | QueueReader) -> np.ndarray:
+    out = np.zeros((ROWS, 16), np.int64)
+    return out[: reader.poll(out)]
+
+
+def kinds(rows: np.ndarray) -> list[Kind]:
+    """Return the kinds of some records."""
+    return [Kind(word & 0xFFFF) for word in rows[:, 0].tolist()]
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A core that has started."""
+    made = Rig(tmp_path)
+    yield made
+    made.core.close()
+    made.close()
+
+
+def test_commands_leave_before_their_batch_is_on_the_tape(rig: Rig):
+    """A signer on the same thread comes first; the core's next round begins with the tape."""
+    rig.open_market()
+    rig.core.work()
+    assert Kind.INSTRUMENT in kinds(rig.told())
+    assert len(rig.taped()) == 0
+    rig.core.work()
+    taped = rig.taped()
+    assert kinds(taped)[0] == kinds(taped)[-1] == Kind.TIMER
+    flags = (taped[[0, -1], 0] >> 24) & 0xFF
+    assert flags.tolist() == [Flag.BATCH, Flag.PUBLISHED]
+
+
+def test_a_core_that_is_closed_owes_the_tape_nothing(tmp_path: Path):
+    """Its last batch is written even when no round follows."""
+    rig = Rig(tmp_path)
+    rig.open_market()
+    rig.core.work()
+    rig.core.close()
+    assert Kind.INSTRUMENT in kinds(rig.taped())
+    rig.close()
+
+
+def test_a_dry_run_decides_and_orders_in_a_world_apart(rig: Rig):
+    """Every strategy that trades is made to; nothing of it reaches a ring or the sequence."""
+    rehearsal = Rehearsal(PARAMS)
+    for _ in range(5):
+        assert kinds(rehearsal.run()).count(Kind.NEW_ORDER) == 4
+        rig.core.keep_warm()
+    assert len(rig.told()) == len(rig.taped()) == 0
+    rig.core.work()
+    assert int(rig.taped()[0, 1]) == 0
+    assert not rig.core.engine.world.instruments.markets
+
+
+def test_a_run_with_dry_runs_replays_to_the_same_bytes(rig: Rig):
+    """Between any two batches there may be dry runs: the tape knows nothing of them."""
+    rig.open_market()
+    for ask in ("0.60", "0.40", "0.41", "0.60", "0.42"):
+        for _ in range(3):
+            rig.core.keep_warm()
+        rig.core.work()
+        rig.tick(ask)
+        rig.core.keep_warm()
+    for _ in range(3):
+        rig.core.work()
+    taped = rig.taped()
+    assert Kind.NEW_ORDER in kinds(taped)
+    verdict = rig.replayed(taped)
+    assert verdict.is_clean, verdict.first
+    assert verdict.batches >= 5
+    assert verdict.outputs == kinds(taped).count(Kind.DECISION) + len(rig.told())
