@@ -24,7 +24,7 @@ _REASONS = {reason.value: reason.name for reason in Reason}
 
 def orderlog_app() -> typer.Typer:
     """Return the commands of `halftick orderlog`."""
-    app = typer.Typer(help="Look into an order log.", no_args_is_help=True)
+    app = typer.Typer(help="Look into an order log.", no_args_is_help=True, add_completion=False)
     app.command()(verify)
     app.command()(dump)
     return app

@@ -42,7 +42,7 @@ Say = Callable[[Event], None]
 
 def run(
     config: Annotated[
-        Path, typer.Option("--config", "-c", help="A TOML file, such as ops/config/paper.toml.")
+        Path, typer.Option("--config", "-c", help="A TOML file: ops/config/paper.toml, live.toml.")
     ],
     live: Annotated[
         bool, typer.Option("--live", help='Trade real money; the configuration says mode="live".')

@@ -43,6 +43,7 @@ class LiveVenue:
 
     def __init__(self, truth: Path) -> None:
         self._truth = truth
+        self._bid_due_s = 0.0
         command = [sys.executable, "-m", "engine.exchange", "--mode", "closed", "--ready-json"]
         options = ["--accounts", "2", "--truth", str(truth)]
         self._process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, cwd=ROOT)
@@ -64,6 +65,12 @@ class LiveVenue:
     def tokens_wanted_by(self, maker: str) -> set[str]:
         """Return the tokens a wallet has had accepted orders for."""
         return {str(row["token_id"]) for row in self.truth("order", maker)}
+
+    def trade(self, outcome: int, price: int, size: int) -> None:
+        """Have the other account bid, unless it just did: to be called as often as one likes."""
+        if time.monotonic() >= self._bid_due_s:
+            self._bid_due_s = time.monotonic() + PAUSE_S
+            self.bid(outcome, price, size)
 
     def bid(self, outcome: int, price: int, size: int) -> str:
         """Have the other account bid for an outcome; return the venue's status of the order."""
@@ -95,7 +102,6 @@ class LiveVenue:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             status: str = json.load(answer)["status"]
-        time.sleep(PAUSE_S)
         return status
 
     def close(self) -> None:

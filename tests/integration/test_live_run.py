@@ -108,13 +108,13 @@ def live_run(folder: Path, signature_type: int, profile: str = "shared") -> Live
         # The core may hear of the book before it hears that it will hear of fills: move the book.
         prices = itertools.cycle(range(450_000, 480_000, TICK))
         wait_until(
-            lambda: venue.bid(0, next(prices), 5_000_000) and is_bidding(),
+            lambda: venue.trade(0, next(prices), 5_000_000) or is_bidding(),
             DEADLINE_S,
             "we bid for both outcomes",
         )
         # Whoever buys the other outcome dearly enough meets our bid: a set is minted.
         wait_until(
-            lambda: venue.bid(1, 555_000, 5_000_000) and has("core", "fills"),
+            lambda: venue.trade(1, 555_000, 5_000_000) or has("core", "fills"),
             DEADLINE_S,
             "a fill arrives",
         )

@@ -138,6 +138,7 @@ def test_live_takes_more_than_the_word(tmp_path: Path, runtime_root: Path) -> No
         (["nonsense"], 2),
         (["config", "check", "/nowhere.toml"], 78),
         (["config", "check", "ops/config/paper.toml"], 0),
+        (["config", "check", "ops/config/live.toml"], 0),
         (["--help"], 0),
         (["wire", "export", "--format", "rust"], 0),
     ],
