@@ -17,7 +17,7 @@ import pytest
 from exchange_floor import Floor, Trader, trading_floor
 from official_clients import Remote, client_python, kept, made, remote, thing
 
-from engine.exchange.accounts import WalletKind
+from engine.exchange.accounts import KeyRole, WalletKind
 from engine.exchange.fates import Fates
 from engine.exchange.rules import VenueRules
 from engine.exchange.server.app import Hosting
@@ -391,6 +391,46 @@ async def test_a_new_wallet_is_deployed_by_the_relayer(python: Path, tmp_path: P
         quote = {"asset_id": floor.token(floor.standard), "price": "0.45", "side": "BUY"}
         poor = await client.refused("@client.place_limit_order", **quote, size=10)
         assert "not enough balance / allowance" in poor["text"]
+
+
+async def test_session_keys(python: Path, tmp_path: Path):
+    """The owner's client grants one, a second client trades with it, and then it is revoked."""
+    async with trading_floor(tmp_path) as floor, remote(python) as client:
+        await make_environment(client, floor.url)
+        trader, secret = floor.traders[WalletKind.DEPOSIT], "0x" + "22" * 32
+        made_key = floor.hand.accounts.create_extra_key(trader.key.account, KeyRole.BUILDER)
+        builder = made(
+            "polymarket.auth:BuilderApiKey",
+            key=made_key.key,
+            secret=made_key.secret,
+            passphrase=made_key.passphrase,
+        )
+        wallet, local = trader.wallet.address, kept("local")
+        create = "polymarket:SecureClient.create"
+        await client.call(
+            create,
+            private_key=trader.private_key,
+            wallet=wallet,
+            environment=local,
+            api_key=builder,
+            keep="owner",
+        )
+        address = SigningKey(b"\x22" * 32).address
+        async with floor.ticking(speed=20):
+            await client.call("@owner.authorize_session_key", address=address, keep="grant")
+            granted = await client.call("@owner.fetch_session_keys")
+            assert [key["address"].lower() for key in granted] == [address.lower()]
+            await client.call(
+                create, private_key=secret, wallet=wallet, environment=local, keep="session"
+            )
+            quote = {"asset_id": floor.token(floor.standard), "price": "0.45", "side": "BUY"}
+            placed = await client.call("@session.place_limit_order", **quote, size=10)
+            assert placed["status"] == "live"
+            await client.call("@owner.revoke_session_key", address=address)
+            refused = await client.refused("@session.place_limit_order", **quote, size=11)
+        assert "maker address not allowed" in refused["text"]
+        (order,) = floor.truth("order")
+        assert order["maker"] == wallet
 
 
 async def test_a_bad_day_as_the_client_sees_it(python: Path, tmp_path: Path):

@@ -17,6 +17,7 @@ from signer.auth import l2_message, verify_l1, verify_l2
 UNAUTHORIZED = "Unauthorized/Invalid api key"
 BAD_L1 = "Invalid L1 Request headers"
 BAD_RELAYER_KEY = "invalid authorization"
+RELAYER_HOST = "/relayer"  # a host of its own at the venue, so no part of what is signed
 NUMBER_DIGITS_MAX = 20
 
 
@@ -79,7 +80,8 @@ class Gatekeeper:
         if key is None or timestamp_s is None:
             return None
         passphrase = headers.get(f"{prefix}PASSPHRASE", "").encode("utf-8", "surrogateescape")
-        message = l2_message(timestamp_s, request.method, request.rel_url.raw_path, body)
+        path = request.rel_url.raw_path.removeprefix(RELAYER_HOST)
+        message = l2_message(timestamp_s, request.method, path, body)
         signed = hmac.compare_digest(passphrase, key.passphrase.encode()) and verify_l2(
             headers.get(f"{prefix}SIGNATURE", ""), key.secret, message
         )
