@@ -2,32 +2,63 @@
 
 An append-only file that only this process writes. An entry is handed to the kernel by one `write`
 before the first byte of its order leaves: it survives the death of every process. On disk it is
-within SYNC_DELAY_S (mode `group`, by a helper thread) or before the send (mode `strict`).
+within 5 ms (mode `group`, by a helper thread) or before the send (mode `strict`).
+
+A `write` and not a mapped file: each sync makes the pages of a mapping read-only again, and the
+next store into one is then a page fault in the middle of an order.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numba import njit, types
+
+from engine.bus.atomics import load_acquire, store_release
 from engine.host.errors import RefuseError
-from signer.log_format import Entry, Placed, header, pack, scan
+from signer.log_format import Entry, Packer, Placed, header, scan
 
-SYNC_DELAY_S = 0.002  # how long `group` gathers entries: with the sync itself, well within 5 ms
+SYNC_DELAY_US = 2_000  # how long `group` gathers entries: with the sync itself, well within 5 ms
+# Words shared with the helper thread: what it is told, and the first failure of either side.
+_IS_CLOSING, _WRITTEN, _HAS_FAILED = range(3)
+
+_fdatasync: Any = types.ExternalFunction("fdatasync", types.int32(types.int32))
+_usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
+
+
+@njit("void(int64[::1], int32)", cache=True, nogil=True)
+def _keep_synced(words: Any, descriptor: Any) -> None:
+    """Bring the file to disk SYNC_DELAY_US after it was written to, until it is closed.
+
+    Native, so that it neither takes the interpreter from the thread that sends orders nor has to be
+    woken by it: it looks for itself.
+    """
+    synced = 0
+    while load_acquire(words, _IS_CLOSING) == 0:
+        _usleep(np.uint32(SYNC_DELAY_US))
+        # Read before the sync: what is written meanwhile belongs to the next one.
+        written = load_acquire(words, _WRITTEN)
+        if written != synced:
+            if _fdatasync(descriptor):
+                # It may have dropped the pages: nothing after it can be trusted.
+                store_release(words, _HAS_FAILED, 1)
+            synced = written
 
 
 class OrderLog:
-    """An order log open for appending. `is_healthy` turns false when the disk refused us."""
+    """An order log open for appending."""
 
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         """Open or make the log, cut a torn tail and keep what it holds in `found`.
 
         Raises RefuseError (exit 78) for damage in the middle, another file, or a second writer.
         """
-        self.is_healthy = True
         self.bytes_written = 0
         self._strict = strict
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,44 +69,52 @@ class OrderLog:
             os.close(self._descriptor)
             raise
         self._sequence = len(self.found)
-        self._dirty = threading.Event()
-        self._is_closing = False
-        self._syncer = threading.Thread(target=self._sync_loop, name="order-log", daemon=True)
+        self._packer = Packer()
+        words = np.zeros(3, np.int64)
+        self._words = words.data
+        self._syncer = threading.Thread(
+            target=_keep_synced, args=(words, self._descriptor), name="order-log", daemon=True
+        )
         if not strict:
             self._syncer.start()
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the disk has taken everything so far."""
+        return not self._words[_HAS_FAILED]
 
     def append(self, entry: Entry) -> bool:
         """Write an entry; False when it is not certain to be in the file. Hot path.
 
         After False the log takes nothing more: an order that is not in it must not be sent.
         """
-        if not self.is_healthy:
+        words = self._words
+        if words[_HAS_FAILED]:
             return False
-        text = pack(self._sequence + 1, entry)
+        sequence = self._sequence + 1
+        text = self._packer.pack(sequence, entry)
         try:
             if os.write(self._descriptor, text) != len(text):
-                self.is_healthy = False
+                words[_HAS_FAILED] = 1
                 return False
             if self._strict:
                 os.fdatasync(self._descriptor)
         except OSError:
-            self.is_healthy = False
+            words[_HAS_FAILED] = 1
             return False
-        self._sequence += 1
+        self._sequence = words[_WRITTEN] = sequence
         self.bytes_written += len(text)
-        if not self._strict and not self._dirty.is_set():
-            self._dirty.set()
         return True
 
     def close(self) -> None:
         """Bring everything to disk and close; a second call does nothing."""
         if self._descriptor < 0:
             return
-        self._is_closing = True
-        self._dirty.set()
+        self._words[_IS_CLOSING] = 1
         if self._syncer.is_alive():
             self._syncer.join()
-        self._sync()
+        with contextlib.suppress(OSError):
+            os.fdatasync(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
 
@@ -95,22 +134,6 @@ class OrderLog:
         os.fsync(self._descriptor)
         os.lseek(self._descriptor, 0, os.SEEK_END)
         return found.entries, found.torn_bytes
-
-    def _sync_loop(self) -> None:
-        while not self._is_closing:
-            self._dirty.wait()
-            if not self._is_closing:
-                time.sleep(SYNC_DELAY_S)
-            # Cleared before the sync: what is written meanwhile asks for the next one.
-            self._dirty.clear()
-            self._sync()
-
-    def _sync(self) -> None:
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError:
-            # A failed sync may have dropped the pages: nothing after it can be trusted.
-            self.is_healthy = False
 
     @staticmethod
     def _sync_directory(directory: Path) -> None:

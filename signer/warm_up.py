@@ -30,7 +30,7 @@ from signer.ecdsa import SigningKey, pointer_to
 from signer.http import AnswerHandler, Connection, Endpoint, Pool
 from signer.instruments import Contract, Instrument, Terms
 from signer.ladder import Ladder, Rungs
-from signer.log_format import Entry, pack
+from signer.log_format import Entry, Packer
 from signer.nonce_pool import draw_scalar, make_nonce
 from signer.order_path import OrderPath
 from signer.orders import Orders
@@ -171,10 +171,13 @@ class _KeptNonce:
 class _ScratchJournal:
     """Packs entries as the order log does, and keeps none."""
 
-    __slots__ = ()
+    __slots__ = ("_packer",)
+
+    def __init__(self) -> None:
+        self._packer = Packer()
 
     def append(self, entry: Entry) -> bool:
-        return bool(pack(1, entry))
+        return len(self._packer.pack(1, entry)) > 0
 
 
 class _ScratchRing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from engine.cli.orderlog import orderlog_app
 from engine.host.errors import Exit, RefuseError
 from engine.wire.codes import Reason
-from signer.log_format import HEADER, Entry, EntryKind, LogError, header, pack, scan
+from signer.log_format import HEADER, Entry, EntryKind, LogError, Packer, header, pack, scan
 from signer.order_log import OrderLog
 from signer.orders import OrderState
 from signer.recovery import recover
@@ -141,6 +142,32 @@ def test_a_disk_that_refuses_stops_the_log(tmp_path: Path, monkeypatch: pytest.M
     assert not log.is_healthy
     assert not log.append(signed(2))
     log.close()
+
+
+def test_a_disk_that_cannot_sync_stops_the_log(tmp_path: Path) -> None:
+    """The helper thread's failure is the log's: a pipe takes bytes and cannot be synced."""
+    log = OrderLog(tmp_path / "orders.log")
+    source, target = os.pipe()
+    os.dup2(target, log._descriptor)
+    assert log.append(signed(1))
+    deadline_s = time.monotonic() + 30
+    while log.is_healthy:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.001)
+    assert not log.append(signed(2))
+    log.close()
+    os.close(source)
+    os.close(target)
+
+
+def test_entries_of_all_lengths_are_packed_over_each_other() -> None:
+    """A shorter entry keeps nothing of the longer one before it."""
+    packer = Packer()
+    entries = [signed(1)._replace(body=b"x" * size) for size in (900, 1, 65_536, 0, 7)]
+    for sequence, entry in enumerate(entries, 1):
+        assert bytes(packer.pack(sequence, entry)) == pack(sequence, entry)
+    with pytest.raises(ValueError, match="different structures"):
+        packer.pack(1, signed(1)._replace(body=b"x" * 65_537))
 
 
 def test_recovery_knows_what_may_be_live(tmp_path: Path) -> None:
