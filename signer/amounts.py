@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from engine.wire.codes import Side
 
+_BUY = int(Side.BUY)
 ONE = 1_000_000
 CENT = 10_000  # the unit of sizes, and of what a market order spends
 # What the matching engine allows the other amount of a market order: four decimals, any tick.
@@ -43,7 +44,7 @@ def limit_amounts(side: int, price: int, size: int, tick: int) -> Amounts:
     """
     shares = size - size % CENT
     usd = _round(shares * price, ONE * ONE, _price_decimals(tick) + 2)
-    return Amounts(usd, shares) if side == Side.BUY else Amounts(shares, usd)
+    return Amounts(usd, shares) if side == _BUY else Amounts(shares, usd)
 
 
 def market_amounts(
@@ -64,7 +65,7 @@ def market_amounts(
     given = amount - amount % CENT
     if worst <= 0:
         return Amounts(0, 0)
-    if side == Side.BUY:
+    if side == _BUY:
         taken = _round(given, worst, decimals + 2)
     else:
         taken = _round(given * worst, ONE * ONE, decimals + 2)
@@ -79,7 +80,7 @@ def implied_price_is_within(amounts: Amounts, side: int, price: int, tick: int) 
     maker, taker = amounts
     if maker <= 0 or taker <= 0:
         return False
-    if side == Side.BUY:
+    if side == _BUY:
         return maker * ONE < (price + tick) * taker
     return taker * ONE > (price - tick) * maker
 

@@ -43,7 +43,9 @@ from signer.warm_up import DryRun
 
 BATCH_RECORDS_MAX = 64
 ORDER_LOG_NAME = "orders.log"
+# What every round looks at; a member of an enum is looked up through its class, slowly.
 _NEW_ORDER = int(Kind.NEW_ORDER)
+_OK, _CORE_SILENT = int(Reason.OK), int(Reason.CORE_SILENT)
 
 
 class SignerDuty:
@@ -275,7 +277,7 @@ class SignerDuty:
             self._counters.add(tally.CORE_SILENT)
             if self._orders.open_count:
                 self._cancels.cancel_all()
-        self._path.hold = Reason.CORE_SILENT if self._core.is_silent else Reason.OK
+        self._path.hold = _CORE_SILENT if self._core.is_silent else _OK
 
     def _beat(self, now_ns: int) -> int:
         """Keep the venue from cancelling everything; with a silent core, let it."""

@@ -50,6 +50,7 @@ class Answer(NamedTuple):
     headers: Mapping[bytes, bytes] = NO_HEADERS
 
 
+_ANSWERED = Outcome.ANSWERED
 AnswerHandler = Callable[[Answer], None]
 
 
@@ -111,7 +112,6 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         assert self._request is None
         self._request = request
-        self._parser = ResponseParser()
         self._sent_ns = now_ns
         self._transport.write(request.text)
 
@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
         self._pool.on_gone(self)
         response = self._parser.finish() if self._request is not None and exc is None else None
         if response is not None:
-            self._finish(Outcome.ANSWERED, response)
+            self._finish(_ANSWERED, response)
         else:
             self._finish(Outcome.CONNECTION_LOST, None)
 
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
         self.answers += 1
         if not response.keep_alive:
             self._abort()
-        self._finish(Outcome.ANSWERED, response)
+        self._finish(_ANSWERED, response)
 
     def _abort(self) -> None:
         if self._transport is not None:
@@ -184,7 +184,8 @@ class Connection(asyncio.Protocol):
         status, body, headers = 0, b"", NO_HEADERS
         if response is not None:
             status, body, headers = response.status, response.body, response.headers
-        if outcome is Outcome.ANSWERED and self.is_open:
+        if outcome is _ANSWERED and self.is_open:
+            self._parser = ResponseParser()  # made here, where no order waits for it
             self._pool.on_ready(self)
         answer = Answer(outcome, status, body, self._sent_ns, self._pool.now_ns(), headers)
         self._pool.observe(answer)

@@ -45,7 +45,7 @@ def _rotate(word: Any, bits: Any) -> Any:
     return (word << bits) | (word >> (np.uint64(64) - bits))
 
 
-@nb.njit("void(uint64[::1])", cache=True, nogil=True)
+@nb.njit("void(uint64[::1])", cache=True, nogil=True, _nrt=False)
 def permute(state: Any) -> None:
     """Apply keccak-f[1600] in place. Hot path. state: uint64[30], lanes then scratch."""
     for round_index in range(24):
@@ -71,14 +71,19 @@ def permute(state: Any) -> None:
         state[0] ^= _ROUND_CONSTANTS[round_index]
 
 
-@nb.njit("void(uint8[::1], int64, int64, uint64[::1])", cache=True, nogil=True)
+@nb.njit("void(uint8[::1], int64, int64, uint64[::1])", cache=True, nogil=True, _nrt=False)
 def _absorb(data: Any, start: Any, length: Any, state: Any) -> None:
     for index in range(length):
         shift = np.uint64((index & 7) << 3)
         state[index >> 3] ^= np.uint64(data[start + index]) << shift
 
 
-@nb.njit("void(uint8[::1], int64, int64, uint8[::1], int64, uint64[::1])", cache=True, nogil=True)
+@nb.njit(
+    "void(uint8[::1], int64, int64, uint8[::1], int64, uint64[::1])",
+    cache=True,
+    nogil=True,
+    _nrt=False,
+)
 def keccak256_into(data: Any, start: Any, length: Any, out: Any, at: Any, state: Any) -> None:
     """Write keccak256(data[start : start + length]) to out[at : at + 32]. Hot path.
 

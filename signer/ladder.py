@@ -28,6 +28,7 @@ from signer.wallets import Wallet
 from signer.wishes import Wish, Wishes
 
 _NS_PER_MS = 1_000_000
+_AHEAD = Rung.AHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Ladder:
             key = (template, *amounts, order.tif, order.post_only)
             ahead = self._presigned.take(key, now_ns)
             if ahead is not None:
-                self.signed[Rung.AHEAD] += 1
+                self.signed[_AHEAD] += 1
                 return ahead
         signed = template.sign(
             order.salt,
@@ -156,5 +157,5 @@ class Ladder:
         template, maker, taker, tif, post_only = wish.key
         salt, timestamp_ms = next(self._salts) & SALT_MAX, now_ns // _NS_PER_MS
         signed = template.sign(salt, maker, taker, timestamp_ms, 0, tif, post_only, is_ahead=True)
-        pool.put(wish.key, signed._replace(rung=Rung.AHEAD), wish.instrument, now_ns)
+        pool.put(wish.key, signed._replace(rung=_AHEAD), wish.instrument, now_ns)
         return 1

@@ -29,6 +29,10 @@ class OrderState(IntEnum):
     ENDED = 3
 
 
+# A member of an enum is looked up through its class: too slow for what every order does.
+_IN_FLIGHT, _LIVE, _ENDED = OrderState.IN_FLIGHT, OrderState.LIVE, OrderState.ENDED
+
+
 class SentOrder:
     """One order. trace: of its command.
 
@@ -76,7 +80,7 @@ class SentOrder:
         side: int = 0,
         price: int = 0,
         is_at_once: bool = False,
-        state: OrderState = OrderState.IN_FLIGHT,
+        state: OrderState = _IN_FLIGHT,
         stamps: Stamps = NO_STAMPS,
         body: bytes = b"",
         size: int = 1,
@@ -97,7 +101,7 @@ class SentOrder:
         self.size = size
         self.stake = stake
         self.signed_ns = signed_ns
-        self.is_known = state is OrderState.LIVE
+        self.is_known = state is _LIVE
         self.is_unlisted = False
         self.auth_retried = False
         self.refusal = 0
@@ -124,15 +128,15 @@ class Orders:
             self._evict()
         self._by_id[order.order_id] = order
         self._by_hash[order.order_hash.hex()] = order
-        self.open_count += order.state is not OrderState.ENDED
+        self.open_count += order.state is not _ENDED
 
     def move(self, order: SentOrder, state: OrderState) -> None:
         """Change an order's state."""
-        self.open_count += (order.state is OrderState.ENDED) - (state is OrderState.ENDED)
+        self.open_count += (order.state is _ENDED) - (state is _ENDED)
         order.state = state
-        if state is OrderState.ENDED:
+        if state is _ENDED:
             order.body = b""
-        elif state is OrderState.LIVE:
+        elif state is _LIVE:
             order.is_known = True
 
     def forget(self, order_id: int) -> None:
@@ -140,7 +144,7 @@ class Orders:
         order = self._by_id.pop(order_id, None)
         if order is not None:
             del self._by_hash[order.order_hash.hex()]
-            self.open_count -= order.state is not OrderState.ENDED
+            self.open_count -= order.state is not _ENDED
 
     def get(self, order_id: int) -> SentOrder | None:
         """Return the order with this id. Hot path."""
@@ -157,6 +161,6 @@ class Orders:
     def _evict(self) -> None:
         """Forget the oldest eighth of what has ended, or of everything accepted if that is none."""
         count = ORDERS_MAX // 8
-        ended = list(self.in_state(OrderState.ENDED))[:count]
-        for order in ended or list(self.in_state(OrderState.LIVE))[:count]:
+        ended = list(self.in_state(_ENDED))[:count]
+        for order in ended or list(self.in_state(_LIVE))[:count]:
             self.forget(order.order_id)

@@ -51,6 +51,10 @@ class Rung(IntEnum):
     AHEAD = 2  # before it was asked for: with a salt and a timestamp of its own
 
 
+# A member of an enum is looked up through its class, which costs more than hashing a word does.
+_FULL, _NONCE = Rung.FULL, Rung.NONCE
+
+
 class SignedOrder(NamedTuple):
     """An order ready to send: its id, 32 bytes, and the exact body of `POST /order`.
 
@@ -71,14 +75,17 @@ class Signatures(Protocol):
         ...
 
 
-@nb.njit("void(uint8[::1], int64, int64)", cache=True, nogil=True)
+@nb.njit("void(uint8[::1], int64, int64)", cache=True, nogil=True, _nrt=False)
 def _write_word(buffer: Any, at: Any, value: Any) -> None:
     for index in range(8):
         buffer[at + index] = (value >> (56 - 8 * index)) & 0xFF
 
 
 @nb.njit(
-    "void(uint8[::1], uint64[::1], int64, int64, int64, int64, boolean)", cache=True, nogil=True
+    "void(uint8[::1], uint64[::1], int64, int64, int64, int64, boolean)",
+    cache=True,
+    nogil=True,
+    _nrt=False,
 )
 def hash_order(
     buffer: Any,
@@ -197,9 +204,9 @@ class OrderTemplate:
             timestamp_ms,
             self._is_deposit_wallet,
         )
-        rung, nonces = Rung.NONCE, self._nonces
+        rung, nonces = _NONCE, self._nonces
         if is_ahead or nonces is None or (signature := nonces.sign(self._digest)) is None:
-            rung, signature = Rung.FULL, self._key.sign(self._signed)
+            rung, signature = _FULL, self._key.sign(self._signed)
         if self._is_deposit_wallet:
             signature = signature + self._proof + poly1271.ORDER_TYPE_TAIL
         return SignedOrder(
