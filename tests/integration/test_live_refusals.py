@@ -20,6 +20,7 @@ from engine.host.config.load import load_settings
 from engine.host.errors import RefuseError
 from engine.host.runfile import RunFile
 from engine.host.secrets import Account, ApiCredentials, SealedKey
+from engine.host.supervisor import Supervisor
 from signer.keystore import Cost, KeyMaterial
 from signer.opening import wallet_of
 
@@ -91,11 +92,14 @@ def test_a_configuration_alone_does_not_trade(config: Path) -> None:
     assert checks(refused(config)) == ["live.flag", "live.wallet"]
 
 
-def test_the_flag_alone_does_not_trade_either(config: Path) -> None:
-    """Neither --live without the wallet, nor with another's, nor the wallet without --live."""
-    assert checks(refused(config, "--live")) == ["live.wallet"]
-    another = "0x" + "12" * 20
-    assert checks(refused(config, "--live", "--confirm-wallet", another)) == ["live.wallet"]
+@pytest.mark.parametrize("confirmed", [(), ("--confirm-wallet", "0x" + "12" * 20)])
+def test_the_flag_alone_does_not_trade_either(config: Path, confirmed: tuple[str, ...]) -> None:
+    """--live without the wallet's address is refused, and so it is with another wallet's."""
+    assert checks(refused(config, "--live", *confirmed)) == ["live.wallet"]
+
+
+def test_the_wallet_alone_does_not_trade_either(config: Path) -> None:
+    """The right address does not stand for --live."""
     assert checks(refused(config, "--confirm-wallet", wallet(config))) == ["live.flag"]
 
 
@@ -112,15 +116,31 @@ def test_consent_to_live_trading_on_paper_is_a_mistake(config: Path) -> None:
     assert checks(refused(config, "--live")) == ["live.flag"]
 
 
-def test_secrets_where_others_can_read_them_are_refused(config: Path) -> None:
-    """A key in the environment or on the command line counts as stolen, whatever it is for."""
+def test_a_key_in_the_environment_is_refused(config: Path) -> None:
+    """A variable that is called like a key counts as one, whatever it is for."""
     consent = ("--live", "--confirm-wallet", wallet(config))
     (line,) = refused(config, *consent, POLYMARKET_PRIVATE_KEY="0x1")
     assert line.startswith("live.exposed: ")
     assert "POLYMARKET_PRIVATE_KEY" in line
+
+
+def test_a_key_on_the_command_line_is_refused(config: Path) -> None:
+    """It counts as stolen, and is not repeated."""
     (line,) = refused(config, "--live", "--confirm-wallet", "0x" + PRIVATE_KEY.hex())
     assert line.startswith("live.exposed: ")
     assert PRIVATE_KEY.hex() not in line
+
+
+def test_what_the_keystore_holds_is_not_in_the_environment_either(config: Path) -> None:
+    """A variable with a harmless name and an API secret in it is found once the keystore opens."""
+    keyring = Keyring(config.parent / "keys")
+    api = ApiCredentials("id", "YSBtYXJrZWQgc2VjcmV0", "a marked api passphrase")
+    material = KeyMaterial.of(bytearray(PRIVATE_KEY), api=api)
+    keyring.replace(KEY_NAME, material, bytearray(PASSPHRASE.encode()), Cost(1024, 1, 1))
+    consent = ("--live", "--confirm-wallet", wallet(config))
+    (line,) = refused(config, *consent, NOTE=f"<{api.secret}>")
+    assert "variable=NOTE" in line
+    assert api.secret not in line
 
 
 def test_a_wrong_passphrase_names_the_keystore(config: Path) -> None:
@@ -213,6 +233,19 @@ def test_a_key_comes_from_one_place(
     sealed = SealedKey(path, 99) if is_sealed else None
     with pytest.raises(RefuseError, match=f"needs a private key: mode={mode}"):
         wallet_of(run, account, sealed)
+
+
+def test_a_supervisor_does_not_take_a_live_key(config: Path) -> None:
+    """In live mode it refuses to exist with a private key, or without a keystore to hand on."""
+    settings = load_settings(config)
+    api = ApiCredentials("k", "c2VjcmV0", "p")
+    keyless = Account(wallet(config), wallet(config), api)
+    with_key = Account(wallet(config), wallet(config), api, private_key="0x" + PRIVATE_KEY.hex())
+    sealed = SealedKey(config, 99)
+    for account, handed_on in ((with_key, sealed), (keyless, None), (None, sealed)):
+        with pytest.raises(RefuseError, match="live mode takes its key out of a keystore"):
+            Supervisor(settings, account=account, sealed=handed_on)
+    Supervisor(settings, account=keyless, sealed=sealed)
 
 
 def test_a_keystore_that_was_exchanged_is_not_signed_with(config: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from signer.doctor.approvals import approvals_of, missing_at_venue
-from signer.doctor.findings import Level
+from signer.doctor.findings import MUST_PASS, Finding, Level, obstacles
 from signer.doctor.venue_checks import clock_skew
 from signer.doctor.wallet_choice import Candidate, choose
 from signer.rest import Reply
@@ -95,3 +95,33 @@ def test_a_clock_that_is_far_off_fails(ahead_ms: int, is_local: bool, level: Lev
     venue = Timekeeper(ahead_ms)
     (finding,) = clock_skew(venue, is_local, venue.sleep)  # type: ignore[arg-type]
     assert (finding.id, finding.level) == ("clock.skew", level)
+
+
+def findings(**levels: Level) -> list[Finding]:
+    """Every check that must pass as passed, and one that need not, but for what is given."""
+    known = dict.fromkeys((*MUST_PASS, "approvals.trading"), Level.OK)
+    changes = {name.replace("__", "."): level for name, level in levels.items()}
+    return [Finding(check_id, level, "") for check_id, level in (known | changes).items()]
+
+
+@pytest.mark.parametrize(
+    ("levels", "forbidding"),
+    [
+        ({}, []),
+        ({"clock__skew": Level.WARN, "wallet__signature_type": Level.INFO}, []),
+        ({"clock__skew": Level.FAIL}, ["clock.skew"]),
+        ({"auth__closed_only": Level.NOT_CHECKED}, ["auth.closed_only"]),
+        ({"approvals__trading": Level.NOT_CHECKED}, []),
+        ({"approvals__trading": Level.FAIL}, ["approvals.trading"]),
+    ],
+)
+def test_what_fails_or_is_not_known_forbids_live_trading(
+    levels: dict[str, Level], forbidding: list[str]
+) -> None:
+    """No check may fail; those that must pass must also have been made."""
+    assert [finding.id for finding in obstacles(findings(**levels))] == forbidding
+
+
+def test_a_check_that_is_missing_forbids_live_trading() -> None:
+    """An examination that forgot a check that must pass does not count as passed."""
+    assert [finding.id for finding in obstacles([])] == list(MUST_PASS)
