@@ -26,6 +26,8 @@ _SECOND = 1_000_000_000
 _OPEN_S, _CLOSE_S = 1_000_000_000, (1 << 32) - 1  # a window no process outlives at a second a run
 _BID, _ASK = (380_000, 390_000), (410_000, 400_000)  # of both books, in turn
 _SIZE = 1_000 * MICROS
+_ORDERS_MAX = 64  # refused in one run
+_UNSIGNED = (1 << 64) - 1  # an id is unsigned, a word is not
 _ORDER_ID = BODY_WORD  # the first field of NEW_ORDER and of REJECT alike
 
 
@@ -36,7 +38,7 @@ class Rehearsal:
         """params: the core's; only its strategies matter."""
         self._engine = Engine(replace(params, instruments_max=DOWN, risk=_LIMITS))
         self._ticks = (_tick(1), _tick(0))
-        self._refusal = words(new(Kind.REJECT))
+        self._refusals = words(new(Kind.REJECT, _ORDERS_MAX))
         self._ordered: list[int] = []
         self._runs = 0
         self._sequence = 1
@@ -46,21 +48,23 @@ class Rehearsal:
 
     def run(self) -> np.ndarray:
         """Live through one tick; return what it led to, int64[m, 16], valid until the next run."""
-        for order_id in self._ordered:
-            self._refusal[0, _ORDER_ID] = order_id
-            self._step(self._refusal)
-        self._engine.world.orders.by_id.clear()
         self._now_ns += _SECOND
         tick = self._ticks[self._runs & 1]
         tick[:, 2:4] = self._now_ns
-        out = self._step(tick)
-        self._ordered = [row[_ORDER_ID] for row in out.tolist() if row[0] & 0xFFFF == _NEW_ORDER]
+        refused = self._ordered
+        assert len(refused) <= _ORDERS_MAX, f"too many orders in a dry run: orders={len(refused)}"
+        refusals = self._refusals[: len(refused)]
+        refusals[:, _ORDER_ID] = refused
+        out = self._step(np.concatenate((refusals, tick)))
+        for order_id in refused:  # it is over, and a world that lives on must not grow
+            del self._engine.world.orders.by_id[order_id & _UNSIGNED]
         self._runs += 1
         return out
 
     def _step(self, rows: np.ndarray) -> np.ndarray:
         out = self._engine.step(rows, self._sequence, self._now_ns)
         self._sequence += len(rows)
+        self._ordered = [row[_ORDER_ID] for row in out.tolist() if row[0] & 0xFFFF == _NEW_ORDER]
         return out
 
 

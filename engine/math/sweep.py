@@ -9,13 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
-from numba import int64, njit
-
 from engine.math.fees import COST_UNIT, cost_buy, fee_micros
 from engine.math.units import MICROS, SIZE_STEP, floor_to, notional_micros_ceil
-
-UNLIMITED = 1 << 62
 
 Level = tuple[int, int]  # (price micros, size micro-shares), best first
 
@@ -49,42 +44,39 @@ class Sweep:
     legs: tuple[SweepLeg, ...]
 
 
-@njit(int64(int64[:, ::1], int64[:, ::1], int64[::1], int64, int64, int64, int64), cache=True)
-def walk_asks(prices, sizes, counts, rate_ppm, edge_min, size_max, budget):  # type: ignore[no-untyped-def]
-    """Return how many micro-shares of a full set are worth buying, before rounding.
+def walk_asks(
+    books: list[list[Level]], rate_ppm: int, edge_min: int, size_max: int, budget: int
+) -> int:
+    """Hot path. Return how many micro-shares of a full set are worth buying, before rounding.
 
-    prices, sizes: int64[legs, levels], micros, best first, no zero sizes.  counts: levels per leg.
-    edge_min, budget: micros; size_max, budget < 0 mean unlimited.  The edge must be strictly above
-    edge_min for every share taken.
+    books: one list of (price, size) a leg, micros, best first, no zero sizes.  edge_min, budget:
+    micros; size_max, budget < 0 mean unlimited.  The edge must be strictly above edge_min for every
+    share taken.  In Python: a walk ends after a level or two, sooner than arrays would be filled.
     """
-    legs = prices.shape[0]
-    at = np.zeros(legs, np.int64)
-    used = np.zeros(legs, np.int64)
-    total = 0
-    spent = 0.0
+    ways = [iter(book) for book in books]
+    prices, left = [0] * len(books), [0] * len(books)
+    total, spent = 0, 0.0
     floor = edge_min * (COST_UNIT // MICROS)
     while True:
-        cost = 0
-        room = size_max - total if size_max >= 0 else UNLIMITED
-        for k in range(legs):
-            if at[k] == counts[k]:
-                return total
-            cost += cost_buy(prices[k, at[k]], rate_ppm)
-            room = min(room, sizes[k, at[k]] - used[k])
+        for k, way in enumerate(ways):
+            if left[k] == 0:
+                level = next(way, None)
+                if level is None:
+                    return total
+                prices[k], left[k] = level
+        cost = sum(cost_buy(price, rate_ppm) for price in prices)
         if COST_UNIT - cost <= floor:
             return total
+        room = min(left)
+        if size_max >= 0:
+            room = min(room, size_max - total)
         if budget >= 0:
-            affordable = (float(budget) - spent) * (COST_UNIT // MICROS) / cost * MICROS
-            room = min(room, np.int64(affordable))
+            room = min(room, int((budget - spent) * (COST_UNIT // MICROS) / cost * MICROS))
         if room <= 0:
             return total
         total += room
         spent += float(room) * cost / COST_UNIT
-        for k in range(legs):
-            used[k] += room
-            if used[k] == sizes[k, at[k]]:
-                at[k] += 1
-                used[k] = 0
+        left = [each - room for each in left]
 
 
 def buy_set(
@@ -105,15 +97,7 @@ def buy_set(
     budget < 0 mean unlimited; gas is the cost of the whole purchase.  The legs together must be
     exhaustive: that is the caller's to know.
     """
-    width = max((len(b) for b in books), default=0)
-    prices = np.zeros((len(books), width), np.int64)
-    sizes = np.zeros((len(books), width), np.int64)
-    counts = np.array([len(b) for b in books], np.int64)
-    for k, book in enumerate(books):
-        for j, (price, size) in enumerate(book):
-            prices[k, j] = price
-            sizes[k, j] = size
-    walked = int(walk_asks(prices, sizes, counts, rate_ppm, edge_min, size_max, budget))
+    walked = walk_asks(books, rate_ppm, edge_min, size_max, budget)
     size = floor_to(walked, SIZE_STEP)
     if size == 0:
         return Sweep(0, 0, Outcome.NO_EDGE, ())

@@ -142,6 +142,16 @@ def test_a_dry_run_decides_and_orders_in_a_world_apart(rig: Rig):
     assert not rig.core.engine.world.instruments.markets
 
 
+def test_a_world_of_dry_runs_does_not_grow():
+    """It is kept for as long as the process lives, thousands of runs a second."""
+    rehearsal = Rehearsal(PARAMS)
+    orders = rehearsal._engine.world.orders
+    for _ in range(50):
+        ordered = kinds(rehearsal.run()).count(Kind.NEW_ORDER)
+        assert len(orders.by_id) == orders.working_count == ordered
+    assert not orders.by_hash
+
+
 def test_a_run_with_dry_runs_replays_to_the_same_bytes(rig: Rig):
     """Between any two batches there may be dry runs: the tape knows nothing of them."""
     rig.open_market()

@@ -9,6 +9,7 @@ import pytest
 from numba import njit
 
 from engine.core import kernel
+from engine.core.world import depth
 from feeds import clob_levels, clob_scan
 from signer import keccak, templates
 
@@ -20,6 +21,8 @@ KERNELS = [
     kernel.apply_market_data,
     kernel.clear,
     kernel.fire,
+    kernel.pick_commands,
+    depth.best_levels,
     keccak.permute,
     templates.hash_order,
 ]

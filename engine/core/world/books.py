@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.math.units import MICROS, PRICE_CELLS, PRICE_UNIT
+from engine.core.world.depth import best_levels
+from engine.math.units import MICROS, PRICE_CELLS
 
 BIT_WORDS = (PRICE_CELLS + 63) // 64
 
@@ -77,11 +78,10 @@ class Books:
         return int(self.tops[instrument, PAIR]) or MICROS
 
     def levels(self, instrument: int, side: int, count: int) -> list[tuple[int, int]]:
-        """Return up to `count` (price, size) levels in micros, best first."""
-        sizes = self.sizes[instrument, side]
-        cells = np.flatnonzero(sizes)
-        best_first = cells[::-1] if side == 0 else cells
-        return [(int(c) * PRICE_UNIT, int(sizes[c])) for c in best_first[:count]]
+        """Hot path. Return up to `count` (price, size) levels in micros, best first."""
+        out = np.empty((count, 2), np.int64)
+        found = best_levels(self.sizes, self.bits, instrument, side, out)
+        return [(price, size) for price, size in out[:found].tolist()]
 
     def forget(self, instrument: int) -> None:
         """Believe nothing of this book until its next snapshot."""
