@@ -91,8 +91,9 @@ class Faults:
                 self.count += 1
                 self.last = f"{request.method} {request.path}: {error!r:.200}"
                 response = json_response({"error": "Internal server error"}, 500)
-            if RATE_HEADERS in request and not response.prepared:
-                response.headers.update(request[RATE_HEADERS])
+            rate = request.get(RATE_HEADERS)
+            if rate is not None and not response.prepared:
+                response.headers.update(rate)
             return response
 
         return answer_in_words

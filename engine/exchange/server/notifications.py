@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -38,6 +38,34 @@ NOTICES = {
 }
 
 
+class Notification(NamedTuple):
+    """One entry of an inbox; spelled out only if its owner asks.
+
+    filled: of the order at that moment, micro-shares.  trade: None = about the order alone.
+    """
+
+    number: int
+    kind: Notice
+    at_s: int
+    order: VenueOrder
+    filled: int
+    trade: Trade | None
+
+    def view(self) -> dict[str, Any]:
+        """Return the venue's object."""
+        payload = _payload(self.order, self.filled)
+        if self.trade is not None:
+            payload["transaction_hash"] = self.trade.transaction_hash
+            payload["trade_id"] = self.trade.trade_id
+        return {
+            "id": self.number,
+            "type": int(self.kind),
+            "owner": self.order.submission.owner,
+            "timestamp": self.at_s,
+            "payload": payload,
+        }
+
+
 class Notifications:
     """The inboxes of all owners."""
 
@@ -45,44 +73,37 @@ class Notifications:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self._inboxes: dict[str, deque[dict[str, Any]]] = {}
+        self._inboxes: dict[str, deque[Notification]] = {}
         self._number = 0
 
     def order_changed(self, order: VenueOrder, event: OrderEvent) -> None:
         """Hear that an order ended."""
         if event is OrderEvent.CANCELLATION:
-            self._add(order, Notice.ORDER_CANCELLATION, _payload(order))
+            self._add(order, Notice.ORDER_CANCELLATION, None)
 
     def trade_changed(self, trade: Trade) -> None:
         """Hear of a trade that is new, or failed."""
         kind = NOTICES.get(trade.status)
         if kind is not None:
-            more = {"transaction_hash": trade.transaction_hash, "trade_id": trade.trade_id}
-            self._add(trade.order, kind, _payload(trade.order) | more)
+            self._add(trade.order, kind, trade)
 
     def of(self, owner: str) -> list[dict[str, Any]]:
         """Return an owner's inbox, newest first."""
-        return list(reversed(self._inboxes.get(owner, ())))
+        return [notice.view() for notice in reversed(self._inboxes.get(owner, ()))]
 
     def drop(self, owner: str, names: set[str]) -> None:
         """Forget some of an owner's notifications, by id."""
         inbox = self._inboxes.get(owner, deque())
-        kept = [notice for notice in inbox if str(notice["id"]) not in names]
+        kept = [notice for notice in inbox if str(notice.number) not in names]
         self._inboxes[owner] = deque(kept, KEPT_MAX)
 
-    def _add(self, order: VenueOrder, kind: Notice, payload: dict[str, Any]) -> None:
+    def _add(self, order: VenueOrder, kind: Notice, trade: Trade | None) -> None:
         self._number += 1
-        submission = order.submission
-        inbox = self._inboxes.setdefault(submission.trader, deque(maxlen=KEPT_MAX))
-        inbox.append(
-            {
-                "id": self._number,
-                "type": int(kind),
-                "owner": submission.owner,
-                "timestamp": self._schedule.now_ms // 1_000,
-                "payload": payload,
-            }
-        )
+        inbox = self._inboxes.get(order.submission.trader)
+        if inbox is None:
+            inbox = self._inboxes[order.submission.trader] = deque(maxlen=KEPT_MAX)
+        now_s = self._schedule.now_ms // 1_000
+        inbox.append(Notification(self._number, kind, now_s, order, order.terms.filled, trade))
 
 
 class NotificationRoutes:
@@ -114,7 +135,7 @@ class NotificationRoutes:
         return json_response("OK")
 
 
-def _payload(order: VenueOrder) -> dict[str, Any]:
+def _payload(order: VenueOrder, filled: int) -> dict[str, Any]:
     submission, terms = order.submission, order.terms
     market = submission.market
     return {
@@ -125,8 +146,8 @@ def _payload(order: VenueOrder) -> dict[str, Any]:
         "type": Tif(terms.tif).name,
         "price": decimal_text(terms.limit),
         "original_size": decimal_text(terms.size),
-        "matched_size": decimal_text(terms.filled),
-        "remaining_size": decimal_text(max(terms.left, 0)),
+        "matched_size": decimal_text(filled),
+        "remaining_size": decimal_text(max(terms.size - filled, 0)),
         "outcome": market.outcomes[submission.outcome],
         "outcome_index": submission.outcome,
         "question": market.question,
