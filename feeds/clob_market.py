@@ -177,9 +177,13 @@ class ClobMarketFeed:
         return bool(self._subscribed)
 
     def _publish(self, rows: np.ndarray) -> None:
-        for first in range(0, len(rows), PUBLISH_ROWS_MAX):
-            self._publisher.publish(rows[first : first + PUBLISH_ROWS_MAX])
-        self._add(self._records, len(rows))
+        count = len(rows)
+        if count <= PUBLISH_ROWS_MAX:
+            self._publisher.publish(rows)
+        else:
+            for first in range(0, count, PUBLISH_ROWS_MAX):
+                self._publisher.publish(rows[first : first + PUBLISH_ROWS_MAX])
+        self._add(self._records, count)
 
     def _status_rows(self, connection: State, instruments: list[int]) -> np.ndarray:
         records = new(Kind.FEED_STATUS, len(instruments))

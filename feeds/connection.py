@@ -28,6 +28,7 @@ FRAME_BYTES_MAX = 4 * 1024 * 1024
 CONNECT_TIMEOUT_MS = 10_000
 WATCH_MS_MAX = 1_000
 PING, PONG = b"PING", b"PONG"
+_TEXT = WSMsgType.TEXT  # an enum finds its members by a slow road
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ class _Listener(WSListener):
             if frame.payload_size > FRAME_BYTES_MAX:
                 # The client only announces such a frame's end politely, and goes on reading it.
                 transport.disconnect(graceful=False)
-            elif kind is WSMsgType.TEXT and frame.fin:
+            elif kind is _TEXT and frame.fin:
                 self._message(frame.get_payload_as_memoryview(), local_ns)
             elif kind is WSMsgType.CLOSE:
                 transport.send_close(frame.get_close_code())

@@ -51,6 +51,7 @@ HOUSEKEEPING_NS = 1_000_000_000
 # A collection takes a millisecond or two after a second of trading, and a gap between two ticks is
 # no longer than that: it waits until nothing has happened for a while, or until it must be.
 QUIET_NS = 50_000_000
+HELD_UP_NS = 5_000_000  # a loop that did not turn for so long knows nothing of quiet meanwhile
 UNCOLLECTED_NS_MAX = 60_000_000_000
 DRAIN_S_MAX = 8.0
 CLOSE_TURNS = 4  # loop turns a closing transport needs to say goodbye
@@ -90,6 +91,7 @@ class DutyLoop:
         self._drain_until_ns = 0
         self._kept_ns = 0
         self._worked_ns = 0
+        self._rounded_ns = 0
         self._collected_ns = self._now_ns()
         self._round_ns_max = 0
         self._started: list[Duty] = []
@@ -129,6 +131,9 @@ class DutyLoop:
             except Exception as error:  # noqa: BLE001  the one catch-all of the process
                 self.report(duty.name, error)
         end_ns = self._now_ns()
+        if begin_ns - self._rounded_ns > HELD_UP_NS:
+            self._worked_ns = end_ns
+        self._rounded_ns = end_ns
         counters = self._counters
         counters.set(HEARTBEAT_NS, end_ns)
         counters.add(ROUNDS, 1)

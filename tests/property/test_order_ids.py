@@ -24,3 +24,18 @@ def test_distinct_decisions_have_distinct_ids(run_seed: int, keys: list[tuple]) 
 def test_salts_fit_a_json_number(order_id: int) -> None:
     """The venue carries salts as JSON numbers, so they stay below 2^53."""
     assert 0 <= ids.salt(order_id) < 2**53
+
+
+def mixed(x: int) -> int:
+    """Return splitmix64's finaliser as its author wrote it, on Python's integers."""
+    mask = (1 << 64) - 1
+    x = (x + 0x9E3779B97F4A7C15) & mask
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+    return x ^ (x >> 31)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_the_mixer_is_splitmix64(x: int) -> None:
+    """Ids and salts of old tapes stay what they were: the jitted mixer gives every bit of it."""
+    assert ids.splitmix64(x) == mixed(x)
