@@ -43,11 +43,15 @@ class Rehearsal:
         self._runs = 0
         self._sequence = 1
         self._now_ns = (_OPEN_S + 86_400) * _SECOND
-        self._step(_opening())
-        self._step(_tick(0, Flag.RESET))
 
     def run(self) -> np.ndarray:
-        """Live through one tick; return what it led to, int64[m, 16], valid until the next run."""
+        """Live through one tick; return what it led to, int64[m, 16], valid until the next run.
+
+        Raises what a strategy raises.
+        """
+        if self._runs == 0:
+            self._step(_opening())
+            self._step(_tick(0, Flag.RESET))
         self._now_ns += _SECOND
         tick = self._ticks[self._runs & 1]
         tick[:, 2:4] = self._now_ns

@@ -1,6 +1,9 @@
 """The risk gates: pure, named, asked in order; the first answer other than OK stops the order.
 
 A gate whose input is missing refuses (no balance yet, no fee curve): it never assumes.
+
+All of them together are a fifth of a tick's step. One jitted call in their place is no win: their
+thirty inputs come from a dozen objects, and to hand them over takes longer than to ask each gate.
 """
 
 from __future__ import annotations
