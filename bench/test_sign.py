@@ -37,6 +37,7 @@ from signer.order_log import OrderLog
 from signer.order_v2 import Order, body
 from signer.templates import OrderTemplate
 from signer.wallets import SignatureType, Wallet
+from signer.warm_up import DryRun
 
 CALLS = 400
 ROUNDS = 7
@@ -149,6 +150,17 @@ def test_rung(benchmark: Any, rungs: Rungs, what: str) -> None:
     call = desk.calls[what]
     benchmark.pedantic(lambda: timed(call, ORDERS - 4), setup=lambda: desk.prepare(), rounds=ROUNDS)
     benchmark.extra_info["units"] = ORDERS - 4
+
+
+def test_whole_way(benchmark: Any) -> None:
+    """From a polled command to its request: policy, a nonce's signature, log entry, SIGNED, L2.
+
+    It is what a dry run does in idle rounds too: as long as it takes, a tick may have to wait.
+    """
+    run = DryRun(with_nonces=True)
+    run.warm_up()
+    measure(benchmark, run.step)
+    run.close()
 
 
 class Contender:

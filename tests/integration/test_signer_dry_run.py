@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from signer_harness import API, PRIVATE_KEY, RUN_ID, settings
+import signer_harness
+from signer_harness import API, PRIVATE_KEY, RUN_ID, Venue, settings, trading
+from test_signer_process import hash_of
 
 from engine.bus.ring import Discipline, QueueReader, create_ring
 from engine.host.clock import Clock
 from engine.host.duty import create_counters
+from engine.host.errors import Exit
 from engine.host.runfile import RunFile
 from engine.host.secrets import Account, ApiCredentials
+from engine.wire.codes import Kind
 from signer import tally
 from signer.duty import SignerDuty
 from signer.ecdsa import SigningKey
+from signer.log_format import scan
 from signer.wallets import SignatureType, Wallet
 from signer.warm_up import ROUNDS, DryRun
 
 STEPS = 400
 NONCES = 8
+ORDERS = 12
 
 
 @pytest.mark.parametrize("kind", SignatureType)
@@ -109,3 +117,41 @@ async def test_dry_runs_touch_nothing_of_the_signer(
         duty.close()
         counters.close()
         await asyncio.sleep(0)
+
+
+async def test_orders_between_dry_runs_are_the_only_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spinning signer rehearses all the time; venue, log and core see the real orders alone.
+
+    Orders come one by one, with dry runs before each, and equal orders have equal bytes as ever.
+    """
+
+    def spinning(port: int, **signer: Any) -> dict[str, Any]:
+        chosen = settings(port, **signer)
+        chosen["run"]["profile"] = "pipeline"
+        chosen["host"]["warm_us"] = 1
+        return chosen
+
+    monkeypatch.setattr(signer_harness, "settings", spinning)
+    venue = Venue()
+    venue.hash_of = hash_of
+    order_ids = range(1, ORDERS + 1)
+    async with trading(tmp_path, venue) as desk:
+        for order_id in order_ids:
+            rehearsed = desk.count("dry_runs")
+            await desk.until(lambda n=rehearsed: desk.count("dry_runs") > n, "dry runs")  # type: ignore[misc]
+            desk.order(order_id)
+            await desk.until(lambda n=order_id: desk.report(Kind.ACK, n), "ACK")  # type: ignore[misc]
+        log = scan(desk.order_log.read_bytes(), "orders.log")
+        assert desk.kinds() == ["SIGNED", "ACK"] * ORDERS
+        assert await desk.stop() == Exit.CLEAN
+    bodies = [placed.entry.body for placed in log.entries if placed.entry.body]
+    assert bodies == venue.orders
+    assert [placed.entry.order_id for placed in log.entries[::2]] == list(order_ids)
+    assert venue.look_ups == []
+    key = SigningKey.from_hex(PRIVATE_KEY)
+    for body in bodies:
+        content = json.loads(body)["order"]
+        digest = bytes.fromhex(hash_of(body)[2:])
+        assert content["signature"] == "0x" + key.sign(digest).hex()
