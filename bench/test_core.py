@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_driver import DOWN, DUTCH, NOW_NS, SPREAD, UP, Driver, book, levels
+from core_driver import DOWN, DUTCH, NOW_NS, SPREAD, UP, Driver, book, levels, params
 from percentiles import note_percentiles
 from pytest_benchmark.fixture import BenchmarkFixture
 from sortedcontainers import SortedDict
 
 from engine.core import kernel
+from engine.core.rehearsal import Rehearsal
 from engine.core.world.books import Books
 from engine.math.units import micros_from_text, text_from_micros
 from engine.wire.codes import Side
@@ -131,6 +132,18 @@ def test_core_step_with_both_strategies_asked(benchmark: BenchmarkFixture) -> No
     """One tick that moves both touches: kernel, triggers, both strategies, planner."""
     run = moving(Driver(SPREAD, DUTCH))
     benchmark.pedantic(run, rounds=400, iterations=5, warmup_rounds=20)
+    note_percentiles(benchmark, units=1)
+
+
+@pytest.mark.benchmark(group="core step")
+def test_core_step_that_orders(benchmark: BenchmarkFixture) -> None:
+    """One tick that becomes two orders, a Dutch book: decision, gates, orders, records.
+
+    It lies between a frame and its order, every microsecond of it. The last tick's orders end in
+    the same step; this is also the dry run that keeps it warm.
+    """
+    rehearsal = Rehearsal(params(DUTCH))
+    benchmark.pedantic(rehearsal.run, rounds=400, iterations=5, warmup_rounds=20)
     note_percentiles(benchmark, units=1)
 
 

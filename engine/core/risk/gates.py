@@ -193,6 +193,6 @@ def first_refusal(world: World, candidate: Candidate, limits: RiskLimits) -> Rea
     """Return the first gate's answer that is not OK, or OK."""
     for gate in GATES:
         reason = gate(world, candidate, limits)
-        if reason != _OK:
+        if reason:  # any but OK, which is 0
             return reason
     return _OK

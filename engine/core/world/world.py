@@ -62,20 +62,23 @@ class World:
         Full sets pay 1 whatever happens, so they count as money; working sells add nothing, and
         neither does a market that is resolved.
         """
-        self._reckon()
+        self.reckon()
         return self._exposures.get(market.number, 0)
 
     def total_exposure(self) -> int:
         """Return the sum of the exposures of all markets."""
-        self._reckon()
+        self.reckon()
         return self._exposure
 
     def reserved_cash(self) -> int:
         """Return the pUSD micros all working buys may still spend, before fees."""
         return self.orders.buy_notional
 
-    def _reckon(self) -> None:
-        """Look again at the markets whose orders or lots have changed since the last time."""
+    def reckon(self) -> None:
+        """Look again at the markets whose orders or lots have changed since the last time.
+
+        Whoever asks for an exposure causes it; done earlier, nobody has to wait for it then.
+        """
         changed = self.orders.changed
         while changed:
             market = self.instruments.market_of(changed.pop())
