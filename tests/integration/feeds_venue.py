@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from aiohttp import WSMsgType, web
+from deadlines import PATIENCE_S
 from feeds_support import DOWN, UP, book, compact
 
 from engine.bus.counters import CounterFile
@@ -30,7 +31,7 @@ ACCOUNT = Account(
     funder="0x" + "ab" * 20,
     api=ApiCredentials("0f3a4b5c-0000-4000-8000-000000000001", "c2VjcmV0", "pass"),
 )
-DEADLINE_S = 20.0
+DEADLINE_S = PATIENCE_S
 RUN_ID = 7
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from aiohttp import web
+from deadlines import PATIENCE_S
 
 from engine.bus.counters import CounterFile
 from engine.bus.ring import Discipline, QueueReader, QueueWriter, create_ring
@@ -33,7 +34,7 @@ from signer.ecdsa import SigningKey
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_ID = 77
-DEADLINE_S = 30.0
+DEADLINE_S = PATIENCE_S
 PRIVATE_KEY = "0x" + "42" * 32
 API = {"key": "11111111-2222-3333-4444-555555555555", "secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ="}
 API["passphrase"] = "pass" * 8

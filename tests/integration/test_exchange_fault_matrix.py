@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientWebSocketResponse, ServerDisconnectedError, WSMsgType
+from deadlines import PATIENCE_S
 from exchange_support import CONDITION, Served, served
 
 from engine.exchange import scenario as scenario_module
@@ -21,7 +22,7 @@ from engine.exchange.rules import VenueRules
 from engine.exchange.scenario_file import load_scenario
 from engine.wire.codes import MarketStatus, Side, Tif
 
-DEADLINE_S = 10.0
+DEADLINE_S = PATIENCE_S
 ROW = re.compile(r"\b[A-Z]\d+\b")
 
 

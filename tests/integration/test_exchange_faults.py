@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError, ServerDisconnectedError, WSMsgType
+from deadlines import PATIENCE_S
 from exchange_support import Served, served
 
 from engine.exchange.rules import VenueRules
 from engine.exchange.scenario import Fault, FaultKind, Scenario
 from engine.wire.codes import Side, Tif
 
-DEADLINE_S = 10.0
+DEADLINE_S = PATIENCE_S
 
 
 @asynccontextmanager

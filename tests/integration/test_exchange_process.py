@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientSession
+from deadlines import PATIENCE_S
 from exchange_support import write_recording
 
 from engine.exchange.recording import load_recording
@@ -75,7 +76,7 @@ async def rebuild(ready: dict[str, Any]) -> dict[tuple[str, int], Any]:
         await stream.send_json(
             {"type": "market", "assets_ids": tokens, "custom_feature_enabled": True}
         )
-        await stream.receive_str(timeout=10)
+        await stream.receive_str(timeout=PATIENCE_S)
         async with session.post(ready["start"]) as response:
             assert response.status == 200
         async with asyncio.timeout(60):
@@ -179,7 +180,7 @@ async def test_exchange_dies_with_its_parent(tmp_path: Path):
     assert await asyncio.wait_for(parent.stdout.readline(), 30)
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         # The pipe ends when the last process that could write to it has gone.
         assert await parent.stdout.read() == b""
 

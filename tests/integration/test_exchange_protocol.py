@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientWebSocketResponse
+from deadlines import PATIENCE_S
 from exchange_floor import Floor, trading_floor
 
 from engine.exchange.accounts import WalletKind
@@ -177,7 +178,7 @@ async def polybolt(floor: Floor, **auth: str) -> ClientWebSocketResponse:
 
 async def hear(socket: ClientWebSocketResponse) -> Any:
     """Return the next frame, decoded."""
-    return orjson.loads(await socket.receive_str(timeout=5))
+    return orjson.loads(await socket.receive_str(timeout=PATIENCE_S))
 
 
 async def test_polybolt_names_what_is_wrong(tmp_path: Path):
@@ -209,7 +210,7 @@ async def test_polybolt_names_what_is_wrong(tmp_path: Path):
         for _ in range(7):
             await stranger.send_json({"op": "auth"})
         while not stranger.closed:
-            await stranger.receive(timeout=5)
+            await stranger.receive(timeout=PATIENCE_S)
         assert stranger.close_code == 4001
 
 
@@ -219,7 +220,7 @@ async def test_rtds_filters_by_text_and_tells_of_trades(tmp_path: Path):
         prices = floor.exchange.hosting.prices
         prices.observe("btcusd", 1_000, 80_000_500_000)
         socket = await floor.exchange.session.ws_connect(floor.url + "/ws/rtds")
-        assert await socket.receive_str(timeout=5) == ""
+        assert await socket.receive_str(timeout=PATIENCE_S) == ""
         entries = [
             {"topic": "crypto_prices", "type": "update", "filters": '{"symbol": "btcusdt"}'},
             {
@@ -246,7 +247,7 @@ async def test_rtds_filters_by_text_and_tells_of_trades(tmp_path: Path):
         assert (trade["topic"], trade["type"]) == ("activity", "orders_matched")
         assert trade["payload"]["proxyWallet"] == floor.traders[WalletKind.EOA].owner
         await socket.send_str("PING")
-        assert await socket.receive_str(timeout=5) == ""
+        assert await socket.receive_str(timeout=PATIENCE_S) == ""
         bad = {"action": "subscribe", "subscriptions": [{"topic": "tea", "type": "*"}]}
         await socket.send_json(bad)
         assert (await hear(socket))["statusCode"] == 400

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientWebSocketResponse
+from deadlines import PATIENCE_S
 from exchange_support import CONDITION, START_MS, served
 
 from engine.exchange.rules import VenueRules
@@ -23,14 +24,14 @@ STRANGER = SigningKey(b"\x07" * 32)
 
 async def until(condition: Callable[[], Any]) -> None:
     """Let the loop turn until the condition holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0)
 
 
 async def receive(socket: ClientWebSocketResponse) -> Any:
     """Return the next frame, decoded."""
-    return orjson.loads(await socket.receive_str(timeout=5))
+    return orjson.loads(await socket.receive_str(timeout=PATIENCE_S))
 
 
 async def test_dump_and_changes_rebuild_the_book():
@@ -38,7 +39,7 @@ async def test_dump_and_changes_rebuild_the_book():
     async with served() as exchange:
         exchange.hand.show()
         socket = await exchange.market_socket()
-        text = await socket.receive_str(timeout=5)
+        text = await socket.receive_str(timeout=PATIENCE_S)
         assert ": " not in text
         assert ", " not in text
         up, down = orjson.loads(text)
@@ -94,7 +95,7 @@ async def test_dynamic_subscription_and_ping():
             {"operation": "subscribe", "assets_ids": [down], "initial_dump": False}
         )
         await socket.send_str("PING")
-        assert await socket.receive_str(timeout=5) == "PONG"
+        assert await socket.receive_str(timeout=PATIENCE_S) == "PONG"
 
 
 async def test_finer_tick_is_announced_before_the_prices():
@@ -116,7 +117,7 @@ async def test_order_rests_fills_and_tells_its_owner():
         exchange.hand.show()
         user = await exchange.user_socket()
         await user.send_str("PING")
-        assert await user.receive_str(timeout=5) == "PONG"
+        assert await user.receive_str(timeout=PATIENCE_S) == "PONG"
         status, answer, order_id = await exchange.post(Side.BUY, "0.49", "20", post_only=True)
         assert (status, answer["status"], answer["orderID"]) == (200, "live", order_id)
         placed = await receive(user)
@@ -435,10 +436,10 @@ async def test_garbage_frames_are_counted():
         await socket.send_str('{"type":"market","assets_ids":["x"]}')
         await socket.send_bytes(b"\x00\x01")
         await socket.send_str("PING")
-        assert await socket.receive_str(timeout=5) == "PONG"
+        assert await socket.receive_str(timeout=PATIENCE_S) == "PONG"
         assert exchange.streams.market.malformed == 7
         user = await exchange.user_socket(secret="wrong")
-        message = await user.receive(timeout=5)
+        message = await user.receive(timeout=PATIENCE_S)
         assert message.data == 1008
 
 
@@ -449,9 +450,9 @@ async def test_slow_reader_is_closed_with_1013(monkeypatch: pytest.MonkeyPatch):
         socket = await exchange.session.ws_connect(exchange.url + "/ws/market")
         tokens = [str(token) for token in exchange.hand.listing.market.tokens]
         await socket.send_json({"type": "market", "assets_ids": tokens})
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=PATIENCE_S)
         while message.data != 1013:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE_S)
         assert message.extra == "slow consumer: send buffer full"
 
 

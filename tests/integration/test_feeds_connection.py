@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import PATIENCE_S
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from engine.host.clock import Clock
@@ -18,7 +19,7 @@ from feeds.connection import FRAME_BYTES_MAX, Connection, Pace
 from feeds.group import COUNTERS
 from feeds.port import Context
 
-DEADLINE_S = 10.0
+DEADLINE_S = PATIENCE_S
 PACE = Pace(1, 5, silence_ms_max=60_000, ping_ms=20, connect_timeout_ms=500)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import web
+from deadlines import PATIENCE_S
 
 from engine.host.clock import Clock
 from engine.host.duty import create_counters
@@ -22,7 +23,7 @@ from feeds.group import COUNTERS
 from feeds.instruments import Instruments
 from feeds.port import Context
 
-DEADLINE_S = 10.0
+DEADLINE_S = PATIENCE_S
 
 
 def _market(number: int, **over: Any) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import PATIENCE_S
 
 from signer.http import Answer, Endpoint, Outcome, Pool
 
-DEADLINE_S = 20.0
+DEADLINE_S = PATIENCE_S
 MS = 1_000_000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from deadlines import PATIENCE_S
 from exchange_support import CONDITION, Hand, Served, levels, mirrored, served
 
 from engine.exchange.mirror import Mirror
 from engine.wire.codes import FeeCurve, Flag, Kind, Side, Tif
 from engine.wire.records import new, words
 
-DEADLINE_S = 20.0
+DEADLINE_S = PATIENCE_S
 FAR_S = 4_000_000_000
 GIFT = 2_000 * 1_000_000
 STEPS = 120

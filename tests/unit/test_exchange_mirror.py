@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from deadlines import PATIENCE_S
 from exchange_support import BIDS, CONDITION, levels
 
 from engine.bus.ring import BroadcastWriter, Discipline, create_ring
@@ -119,7 +120,7 @@ async def test_the_mirror_waits_for_its_ring(tmp_path: Path):
     create_ring(path, Discipline.BROADCAST, 64, 42)
     writer = BroadcastWriter(path, 42)
     writer.publish(instruments())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not venue.listings:
             await asyncio.sleep(0.001)
     assert mirror.progress().played == 2

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from deadlines import PATIENCE_S
 from exchange_support import START_MS, write_recording
 
 from engine.exchange.accounts import Accounts
@@ -125,7 +126,7 @@ async def test_clock_never_runs_ahead_of_the_recording(tmp_path: Path):
     write_recording(tmp_path)
     player, venue, _, recording = player_of(tmp_path, speed=1e9)
     player.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not player.progress().done:
             progress = player.progress()
             if progress.played < progress.total:
