@@ -47,10 +47,10 @@ def errors_of(tmp_path: Path, text: str | bytes) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_shipped_configurations_are_valid_and_paper(path: Path) -> None:
-    """Every configuration we ship can be loaded, trades paper, and survives JSON unchanged."""
+def test_shipped_configurations_are_valid_and_named_by_their_mode(path: Path) -> None:
+    """Every configuration we ship can be loaded and survives JSON; only `live.toml` is live."""
     settings = load_settings(path)
-    assert settings.run.mode == "paper"
+    assert settings.run.mode == ("live" if path.stem == "live" else "paper")
     assert Settings.from_json(settings.to_json()) == settings
 
 
