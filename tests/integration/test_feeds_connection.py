@@ -248,3 +248,19 @@ async def test_our_own_mistake_surfaces(context: Context, server: Server):
     with pytest.raises(RuntimeError, match="our own mistake"):
         connection.check()
     await _close(connection)
+
+
+async def test_messages_that_come_together_are_followed_once(context: Context, server: Server):
+    """Whoever works on them does so once, with the last of them already known."""
+
+    def burst(transport: WSTransport) -> None:
+        for text in (b"[1]", b"[2]", b"[3]"):
+            transport.send(WSMsgType.TEXT, text)
+
+    server.on_hello, session = burst, Listening()
+    connection = Connection("test", server.url, PACE, session, context)
+    connection.start()
+    await _until(lambda: session.bursts)
+    assert session.frames == [b"[1]", b"[2]", b"[3]"]
+    assert session.bursts[0] == 3
+    await _close(connection)
