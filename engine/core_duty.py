@@ -43,6 +43,7 @@ COUNTERS = (
     "commands",
     "orders_opened",
     "orders_open",
+    "orders_armed",
     "orders_unknown",
     "fills",
     "halted",
@@ -113,7 +114,8 @@ class CoreDuty:
             self._write_tape()
         count = self._poll()
         now_ns = self._clock.now_ns()
-        if count == 0 and now_ns - self._stepped_ns < TIMER_NS:
+        is_due = self.engine.is_unasked or now_ns - self._stepped_ns >= TIMER_NS
+        if count == 0 and not is_due:
             if now_ns - self._gauged_ns > GAUGES_NS:
                 self._gauge(now_ns)
             return 0

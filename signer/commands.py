@@ -15,6 +15,7 @@ from engine.wire.records import RECORD_BYTES
 
 # The fields of NewOrder and of Cancel, in order, where they lie in a record.
 _NEW_ORDER = struct.Struct("<4xIQ16xQqqqQqq16xIBBB2xB")
+_ARM = struct.Struct("<4xIQ16xqqqIBBBB")
 _CANCEL = struct.Struct("<4xIQ16xQH")
 
 
@@ -46,6 +47,14 @@ class Cancel(NamedTuple):
     reason: int
 
 
+class Arm(NamedTuple):
+    """ARM: an order of one strategy that may be asked for, or will not be any more."""
+
+    order: NewOrder  # without what it has only when it is asked for: id, salt and time
+    strategy: int
+    is_engaged: bool
+
+
 _as_new_order = NewOrder._make  # bound once: it is looked up for every order
 
 
@@ -70,3 +79,26 @@ class Commands:
     def cancel(self, index: int) -> Cancel:
         """Return a CANCEL row."""
         return Cancel._make(_CANCEL.unpack_from(self._bytes, index * RECORD_BYTES))
+
+    def arm(self, index: int) -> Arm:
+        """Return an ARM row."""
+        instrument, trace, price, size, budget, tick, side, tif, strategy, engaged = (
+            _ARM.unpack_from(self._bytes, index * RECORD_BYTES)
+        )
+        order = NewOrder(
+            instrument=instrument,
+            trace=trace,
+            order_id=0,
+            price=price,
+            size=size,
+            budget=budget,
+            salt=0,
+            timestamp_ms=1,
+            expires_s=0,
+            tick=tick,
+            side=side,
+            tif=tif,
+            post_only=0,
+            attempt=0,
+        )
+        return Arm(order, strategy, bool(engaged))

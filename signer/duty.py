@@ -22,7 +22,7 @@ from signer.admission import Admission
 from signer.amounts import ONE
 from signer.auth import ApiCredentials, L2Signer
 from signer.batches import Batch
-from signer.commands import Commands, NewOrder
+from signer.commands import Arm, Commands, NewOrder
 from signer.core_watch import CoreWatch
 from signer.heartbeat import Heartbeat
 from signer.http import Endpoint
@@ -213,6 +213,8 @@ class SignerDuty:
                 self._cancels.cancel(order)
         elif kind == Kind.CANCEL_ALL:
             self._cancels.cancel_all()
+        elif kind == Kind.ARM:
+            self._on_arm(self._commands.arm(index))
         elif kind == Kind.INSTRUMENT:
             self._instruments.on_instrument(self._rows[index])
         elif kind == Kind.STATUS:
@@ -236,6 +238,16 @@ class SignerDuty:
             self._batch.add(sent)
             if len(self._batch) == self._settings.order_batch_max:
                 self._send_batch()
+
+    def _on_arm(self, arm: Arm) -> None:
+        """Have an order signed ahead that may be asked for, if it would be signed then."""
+        self._ladder.disarm(arm)
+        instrument = self._instruments.get(arm.order.instrument)
+        if not arm.is_engaged or instrument is None or instrument.refusal != Reason.OK:
+            return
+        reason, amounts = self._policy.examine(arm.order, instrument.tick, instrument.size_min)
+        if reason == Reason.OK:
+            self._ladder.arm(arm, instrument.templates[arm.order.side], amounts)
 
     def _send_batch(self) -> None:
         self._counters.add(tally.BATCHES_SENT, len(self._batch) > 1)

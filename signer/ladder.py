@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from engine.wire.codes import Side
 from signer.amounts import Amounts
-from signer.commands import NewOrder
+from signer.commands import Arm, NewOrder
 from signer.eip712 import Domain
 from signer.nonce_pool import NoncePool
 from signer.order_v2 import SALT_MAX
@@ -122,6 +122,18 @@ class Ladder:
         )
         self.signed[signed.rung] += 1
         return signed
+
+    def arm(self, arm: Arm, template: OrderTemplate, amounts: Amounts) -> None:
+        """Sign an order ahead of all others, and again when it ages, until it is asked for."""
+        if self._presigned is not None:
+            order = arm.order
+            key = (template, *amounts, order.tif, order.post_only)
+            self._wishes.arm(arm.strategy, Wish(key, order.instrument))
+            self._wish = iter(())
+
+    def disarm(self, arm: Arm) -> None:
+        """Let an armed order be like any other."""
+        self._wishes.disarm(arm.strategy, arm.order.instrument)
 
     def idle(self, now_ns: int) -> int:
         """Make one nonce or sign one order ahead; return how much was done, 0 = all is ready.

@@ -86,30 +86,37 @@ class Policy:
         Hot path. tick: micros, size_min: micro-shares, the instrument's as the signer knows them.
         An order that passes has taken its token and its part of the day's money.
         """
-        limits = self._limits
-        if not is_on_tick(order.price, tick):
-            return Reason.POLICY_PRICE, NO_AMOUNTS, 0
-        if not limits.price_min <= order.price <= limits.price_max:
-            return Reason.POLICY_PRICE, NO_AMOUNTS, 0
-        size = order.size
-        if not 0 < size <= limits.size_max or size < size_min or size % CENT:
-            return Reason.POLICY_SIZE, NO_AMOUNTS, 0
-        if not self._is_well_formed(order):
-            return Reason.POLICY_TOKEN, NO_AMOUNTS, 0
-        amounts = amounts_of(order, tick)
-        if not implied_price_is_within(amounts, order.side, order.price, tick):
-            return Reason.POLICY_SIZE, NO_AMOUNTS, 0
-        if max(order.price * size // ONE, order.budget) > limits.notional_max:
-            return Reason.POLICY_NOTIONAL, NO_AMOUNTS, 0
-        is_take = order.tif in _AT_ONCE and order.side == Side.BUY
-        if is_take and amounts.maker < limits.take_min:
-            return Reason.POLICY_SIZE, NO_AMOUNTS, 0
+        reason, amounts = self.examine(order, tick, size_min)
+        if reason != Reason.OK:
+            return reason, NO_AMOUNTS, 0
         if not self._take_token(now_ns):
             return Reason.POLICY_RATE, NO_AMOUNTS, 0
         stake = stake_of(order.side, amounts)
         if not self.spending.take(stake, now_ns):
             return Reason.POLICY_NOTIONAL, NO_AMOUNTS, 0
         return Reason.OK, amounts, stake
+
+    def examine(self, order: NewOrder, tick: int, size_min: int) -> tuple[int, Amounts]:
+        """Return (Reason, amounts) by the rules that remember nothing; nothing is taken."""
+        limits = self._limits
+        if not is_on_tick(order.price, tick):
+            return Reason.POLICY_PRICE, NO_AMOUNTS
+        if not limits.price_min <= order.price <= limits.price_max:
+            return Reason.POLICY_PRICE, NO_AMOUNTS
+        size = order.size
+        if not 0 < size <= limits.size_max or size < size_min or size % CENT:
+            return Reason.POLICY_SIZE, NO_AMOUNTS
+        if not self._is_well_formed(order):
+            return Reason.POLICY_TOKEN, NO_AMOUNTS
+        amounts = amounts_of(order, tick)
+        if not implied_price_is_within(amounts, order.side, order.price, tick):
+            return Reason.POLICY_SIZE, NO_AMOUNTS
+        if max(order.price * size // ONE, order.budget) > limits.notional_max:
+            return Reason.POLICY_NOTIONAL, NO_AMOUNTS
+        is_take = order.tif in _AT_ONCE and order.side == Side.BUY
+        if is_take and amounts.maker < limits.take_min:
+            return Reason.POLICY_SIZE, NO_AMOUNTS
+        return Reason.OK, amounts
 
     @staticmethod
     def _is_well_formed(order: NewOrder) -> bool:

@@ -1,6 +1,7 @@
-"""What may be asked for next: the price levels around what was asked for last.
+"""What may be asked for next: what is armed, then the price levels around what was asked for last.
 
-Strategies quote the same size again, a tick higher or lower, so the last order of a shape
+An armed order is what the core says it will ask for. For the others there is only experience:
+strategies quote the same size again, a tick higher or lower, so the last order of a shape
 (instrument, side, size, type) tells which orders are worth signing ahead.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, TypeAlias
 
 from signer.amounts import ONE, is_on_tick
@@ -31,15 +32,16 @@ _Asked: TypeAlias = tuple[NewOrder, OrderTemplate, int]  # and the tick it was a
 
 
 class Wishes:
-    """The last order of each shape, and the levels around it."""
+    """The armed orders, the last order of each shape, and the levels around it."""
 
-    __slots__ = ("_asked", "_count_max", "_news", "_steps")
+    __slots__ = ("_armed", "_asked", "_count_max", "_news", "_steps")
 
     def __init__(self, count_max: int, levels: int) -> None:
         """count_max: wishes at one time. levels: ticks to look up and down, 0 = the same price."""
         self._count_max = count_max
         # 0, 1, -1, 2, -2, …: the nearest first.
         self._steps = sorted(range(-levels, levels + 1), key=lambda step: (abs(step), -step))
+        self._armed: dict[tuple[int, int], Wish] = {}  # by instrument and strategy
         self._news: deque[_Asked] = deque(maxlen=SHAPES_MAX)
         self._asked: dict[tuple[int, ...], _Asked] = {}  # the last asked stands last
 
@@ -47,16 +49,27 @@ class Wishes:
         """Remember an order that was asked for. Hot path."""
         self._news.append((order, template, tick))
 
+    def arm(self, strategy: int, wish: Wish) -> None:
+        """Want this order before all that are not armed, until it is disarmed or asked for."""
+        self._read_news()  # what was asked for before this is no answer to it
+        self._armed[wish.instrument, strategy] = wish
+
+    def disarm(self, strategy: int, instrument: int) -> None:
+        """Want what was armed no more."""
+        self._armed.pop((instrument, strategy), None)
+
     def around(self) -> Iterator[Wish]:
-        """Return the wishes, those of the newest order first and of those the nearest level."""
+        """Return the wishes: the armed, then those of the newest order, the nearest level first."""
         self._read_news()
         newest_first = reversed(tuple(self._asked.values()))
-        wishes = (wish for asked in newest_first for wish in self._levels(asked))
-        return islice(wishes, self._count_max)
+        levels = (wish for asked in newest_first for wish in self._levels(asked))
+        return islice(chain(tuple(self._armed.values()), levels), self._count_max)
 
     def forget(self, instrument: int) -> None:
-        """Forget what was asked for of an instrument."""
+        """Forget what was armed and asked for of an instrument."""
         self._read_news()
+        for armed in [armed for armed in self._armed if armed[0] == instrument]:
+            del self._armed[armed]
         for shape in [shape for shape in self._asked if shape[0] == instrument]:
             del self._asked[shape]
 
@@ -67,8 +80,18 @@ class Wishes:
             shape = (order.instrument, order.side, order.size, order.tif, order.post_only)
             self._asked.pop(shape, None)
             self._asked[shape] = asked
+            self._answer(asked)
         while len(self._asked) > SHAPES_MAX:
             del self._asked[next(iter(self._asked))]
+
+    def _answer(self, asked: _Asked) -> None:
+        """An armed order that was asked for is armed no more."""
+        order, template, tick = asked
+        if self._armed:
+            key = (template, *amounts_of(order, tick), order.tif, order.post_only)
+            held = next((armed for armed, wish in self._armed.items() if wish.key == key), None)
+            if held is not None:
+                del self._armed[held]
 
     def _levels(self, asked: _Asked) -> Iterator[Wish]:
         order, template, tick = asked

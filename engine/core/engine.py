@@ -62,6 +62,9 @@ class Engine:
             Kind.BALANCE: self._on_balance,
             Kind.UNKNOWN: self._on_unknown,
         }
+        # Whether the next step is due at once: an armed take has sprung in this one, and its order
+        # leaves before anybody is asked what to do now.
+        self.is_unasked = False
         self._swept_ns = 0
         self._batches = 0
         self._commands = 0
@@ -75,15 +78,22 @@ class Engine:
         world = self.world
         world.now_ns = now_ns
         self._outbox.clear(now_ns)
-        self._planner.begin()
+        if not self.is_unasked:
+            self._planner.begin()
         self._apply(rows, base_sequence)
-        self._fire()
-        self._sweep(base_sequence - 1, is_quiet=len(rows) == 0)
         events = self._events
-        if events:
-            for number in sorted(events):
-                self._ask(events[number])
-            events.clear()
+        sprung = self._planner.fire(world, self._dirty)
+        self.is_unasked = len(sprung) > 0
+        if self.is_unasked:
+            for event in sprung:
+                events[event.market.number] = event
+        else:
+            self._fire()
+            self._sweep(base_sequence - 1, is_quiet=len(rows) == 0)
+            if events:
+                for number in sorted(events):
+                    self._ask(events[number])
+                events.clear()
         if self._outbox.count == 0:
             world.reckon()  # nobody waits for this step; the next may be somebody's tick
         self._batches += 1
@@ -248,7 +258,8 @@ class Engine:
             "batches": self._batches,
             "commands": self._commands,
             "orders_opened": len(world.orders.by_id),
-            "orders_open": world.orders.working_count,
+            "orders_open": world.orders.working_count - world.orders.armed_count,
+            "orders_armed": world.orders.armed_count,
             "orders_unknown": sum(
                 o.state == OrderState.UNKNOWN for o in world.orders.all_working()
             ),

@@ -1,7 +1,8 @@
 """What a strategy may ask for. Prices in micros, sizes in micro-shares, money in pUSD micros.
 
-Makers speak in desired state (`Quote`), takers in actions (`Take`, `Basket`). Strategies never see
-order ids. They are tuples: a frozen dataclass takes three times as long to make.
+Makers speak in desired state (`Quote`), takers in actions (`Take`, `Basket`) or, for an order that
+must not wait to be decided, in desired state too (`Arm`). Strategies never see order ids. They are
+tuples: a frozen dataclass takes three times as long to make.
 """
 
 from __future__ import annotations
@@ -39,4 +40,16 @@ class Basket(NamedTuple):
     edge: int
 
 
-Intent = Quote | Take | Basket
+class Arm(NamedTuple):
+    """The Take that shall leave by itself once the market comes to its limit; None = none.
+
+    It is gated and its money reserved now, and it leaves with the first change of the book after
+    which the touch is at the limit or better (ask ≤ limit for a buy, bid ≥ limit for a sell), with
+    nobody asked. It leaves once: whoever wants it again says so when asked next.
+    """
+
+    instrument: int
+    take: Take | None
+
+
+Intent = Quote | Take | Basket | Arm

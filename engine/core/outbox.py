@@ -26,6 +26,7 @@ def _record(body: str) -> struct.Struct:
 _NEW_ORDER = _record("QqqqQqqqqIBBBBBB6x")
 _DECISION = _record("QqqqIIqHBBB3x")
 _CANCEL = _record("QHB5x")
+_ARM = _record("qqqIBBBBH6x")
 _CANCEL_ALL = _record("H6x")
 _KIND_NEW_ORDER, _KIND_DECISION = int(Kind.NEW_ORDER), int(Kind.DECISION)
 _CORE = int(Source.CORE)
@@ -72,6 +73,13 @@ class Outbox:
         out[0] = pack_word0(word0 & 0xFFFF, Source.CORE, (word0 >> 24) & 0xFF, word0 >> 32)
         out[1] = trace
         out[3] = self.now_ns
+
+    def reserve(self, count: int) -> tuple[np.ndarray, int]:
+        """Hot path. Return all rows, int64[CAPACITY, 16], and the first of `count` to be filled."""
+        at = self.count
+        assert at + count <= CAPACITY, f"a step writes too many records: count={at}"
+        self.count += count
+        return self._rows, at
 
     def new_order(
         self,
@@ -160,6 +168,37 @@ class Outbox:
             strategy,
             side,
             leg,
+        )
+
+    def arm(
+        self,
+        instrument: int,
+        trace: int,
+        *,
+        price: int,
+        size: int,
+        budget: int,
+        tick: int,
+        side: int,
+        tif: int,
+        strategy: int,
+        reason: int,
+    ) -> None:
+        """Write an ARM. reason: OK engages it."""
+        self._pack(
+            _ARM,
+            Kind.ARM,
+            instrument,
+            trace,
+            price,
+            size,
+            budget,
+            tick,
+            side,
+            tif,
+            strategy,
+            reason == Reason.OK,
+            reason,
         )
 
     def cancel(

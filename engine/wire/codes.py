@@ -32,6 +32,7 @@ class Kind(IntEnum):
     CANCEL = 65
     CANCEL_ALL = 66
     CONVERT = 67
+    ARM = 68
     # execution reports, written by the signer
     SIGNED = 96
     ACK = 97

@@ -127,6 +127,21 @@ _BODIES: dict[Kind, list[tuple[Any, ...]]] = {
     ],
     Kind.CANCEL: [("order_id", "<u8"), ("reason", "<u2"), ("strategy", "u1"), ("_pad", "V5")],
     Kind.CANCEL_ALL: [("reason", "<u2"), ("_pad", "V6")],
+    # Engaged: an order of `strategy` that may be asked for at any moment; whoever signs may do so
+    # ahead. One an instrument and strategy; the next replaces it. Not engaged: it will not come any
+    # more, for this reason. NEW_ORDER asks for it. The fields before `reason` are NEW_ORDER's.
+    Kind.ARM: [
+        ("price", "<i8"),
+        ("size", "<i8"),
+        ("budget", "<i8"),
+        ("tick", "<u4"),
+        ("side", "u1"),
+        ("tif", "u1"),
+        ("strategy", "u1"),
+        ("engaged", "u1"),
+        ("reason", "<u2"),
+        ("_pad", "V6"),
+    ],
     # Written, and in the order log, before the first byte of the order leaves.
     Kind.SIGNED: [
         ("order_id", "<u8"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arming import sniper
 from core_driver import (
     DOWN,
     DUTCH,
@@ -23,7 +24,7 @@ from core_driver import (
 from replay.tape_builder import TapeBuilder, digest, record
 
 from engine.core.engine import Engine
-from engine.core.params import EngineParams
+from engine.core.params import EngineParams, StrategyParams
 from engine.tape.format import ENTRY_BYTES
 from engine.tape.reader import TapeReader
 from engine.tape.replay import Core, Verdict, replay
@@ -192,9 +193,9 @@ def test_a_core_that_breaks_is_a_finding(tmp_path: Path):
     assert "order id must be new" in verdict.first.got
 
 
-def core_tape() -> TapeBuilder:
+def core_tape(*more: StrategyParams) -> TapeBuilder:
     """A small run of the real core: books, quotes, an arbitrage, acknowledgements, time."""
-    engine = Engine(params(DUTCH, SPREAD))
+    engine = Engine(params(DUTCH, SPREAD, *more))
     tape = TapeBuilder(engine.params.to_json())
     tape.now_ns = NOW_NS
 
@@ -244,6 +245,22 @@ def test_the_real_core_repeats_itself_to_the_byte(tmp_path: Path):
     assert verdict.is_clean, verdict.first
     assert verdict.batches == 401
     assert verdict.outputs > 100
+
+
+def test_armed_takes_replay_like_everything_else(tmp_path: Path):
+    """What was armed, what left armed and what was disarmed: all of it again, byte for byte."""
+    snipers = [sniper(limit=cent * 10_000, instrument=i) for cent in (30, 45) for i in (UP, DOWN)]
+    built = core_tape(*snipers)
+    path = built.write(tmp_path / "t.ht")
+    with TapeReader(path) as tape:
+        verdict = replay(tape, Engine(EngineParams.from_json(tape.header.params_text)))
+    assert verdict.is_clean, verdict.first
+    arms = built.rows[(built.rows[:, 0] & 0xFFFF) == Kind.ARM]
+    engaged = typed(np.ascontiguousarray(arms), Kind.ARM)["engaged"]
+    orders = built.rows[(built.rows[:, 0] & 0xFFFF) == Kind.NEW_ORDER]
+    by_snipers = typed(np.ascontiguousarray(orders), Kind.NEW_ORDER)["strategy"] > 2
+    assert by_snipers.sum() > 20
+    assert engaged.sum() > by_snipers.sum()
 
 
 def test_the_real_core_notices_another_book(tmp_path: Path):

@@ -40,6 +40,16 @@ DECISION: dict[str, Any] = {
     "side": 1,
     "leg": 255,
 }
+ARM: dict[str, Any] = {
+    "price": 510_000,
+    "size": 12_000_000,
+    "budget": 6_120_000,
+    "tick": 10_000,
+    "side": 1,
+    "tif": 2,
+    "strategy": 255,
+    "reason": 0,
+}
 
 
 def expected(kind: Kind, instrument: int, fields: dict[str, Any]) -> list[int]:
@@ -67,12 +77,16 @@ def test_every_record_is_laid_out_as_on_the_wire():
     out = outbox()
     out.new_order(INSTRUMENT, TRACE, **NEW_ORDER)
     out.decision(INSTRUMENT, TRACE, **DECISION)
+    out.arm(INSTRUMENT, TRACE, **ARM)
+    out.arm(INSTRUMENT, TRACE, **ARM | {"reason": 40_000})
     out.cancel(5, INSTRUMENT, 3, 40_000, TRACE)
     out.cancel_all(60_000, TRACE)
     dates = {"timestamp_ms": NOW_NS // NS_PER_MS, "decided_ns": NOW_NS}
     assert out.rows.tolist() == [
         expected(Kind.NEW_ORDER, INSTRUMENT, NEW_ORDER | dates),
         expected(Kind.DECISION, INSTRUMENT, DECISION),
+        expected(Kind.ARM, INSTRUMENT, ARM | {"engaged": 1}),
+        expected(Kind.ARM, INSTRUMENT, ARM | {"reason": 40_000}),
         expected(Kind.CANCEL, INSTRUMENT, {"order_id": 5, "strategy": 3, "reason": 40_000}),
         expected(Kind.CANCEL_ALL, 0, {"reason": 60_000}),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from numba import njit
 
-from engine.core import kernel
+from engine.core import armed_kernel, kernel
 from engine.core.world import depth
 from feeds import clob_levels, clob_scan
 from signer import keccak, templates
@@ -23,6 +23,8 @@ KERNELS = [
     kernel.fire,
     kernel.pick_commands,
     depth.best_levels,
+    armed_kernel.look,
+    armed_kernel.leave,
     keccak.permute,
     templates.hash_order,
 ]

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.core.intents import Basket, Intent, Quote, Take
+import numpy as np
+
+from engine.core.intents import Arm, Basket, Intent, Quote, Take
 from engine.core.orders import ids
+from engine.core.orders.armed import ArmedTakes
 from engine.core.orders.baskets import Baskets
+from engine.core.orders.submission import order_of, write_decision, write_order
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
 from engine.core.risk.gates import Candidate, first_refusal
@@ -29,7 +33,17 @@ Ladder = tuple[tuple[int, int], ...]
 class Planner:
     """Owns what each strategy wants to rest where; writes orders and cancels to the outbox."""
 
-    __slots__ = ("_baskets", "_desired", "_legs", "_limits", "_outbox", "_refused", "_run_seed")
+    __slots__ = (
+        "_armed",
+        "_baskets",
+        "_desired",
+        "_legs",
+        "_limits",
+        "_outbox",
+        "_refused",
+        "_refused_arms",
+        "_run_seed",
+    )
 
     def __init__(self, params: EngineParams, outbox: Outbox) -> None:
         self._run_seed = params.run_seed
@@ -39,6 +53,8 @@ class Planner:
         self._refused: dict[tuple[int, int], Reason] = {}
         self._legs: dict[tuple[int, int], int] = {}
         self._baskets = Baskets()
+        self._armed = ArmedTakes(params, outbox)
+        self._refused_arms: dict[tuple[int, int], Reason] = {}
 
     def begin(self) -> None:
         """Start a step: leg numbers count from 0 for every (strategy, trace)."""
@@ -55,12 +71,22 @@ class Planner:
                 case Quote():
                     self._desired.setdefault(intent.instrument, {})[strategy] = intent.ladder
                     self._reconcile(world, strategy, intent.instrument, event)
+                case Arm():
+                    self._arm(world, strategy, event, intent)
 
     def refresh(self, world: World, event: Event) -> None:
         """Bring the live orders of one market back to what is wanted, after any order event."""
         for index in (event.market.up.index, event.market.down.index):
             for strategy in self._desired.get(index, ()):
                 self._reconcile(world, strategy, index, event)
+        self._armed.review(world, event)
+
+    def fire(self, world: World, dirty: np.ndarray) -> Sequence[Event]:
+        """Hot path. Send the armed takes whose limit the touch of a dirty book has come to.
+
+        Returns an event for each market they are in, whether they left or were disarmed.
+        """
+        return self._armed.fire(world, dirty)
 
     def on_ended(self, world: World, order: Order, event: Event) -> None:
         """React to the end of an order: a refused quote is not repeated, a basket is completed."""
@@ -74,6 +100,7 @@ class Planner:
     def pull_all(self, world: World, reason: Reason, trace: int) -> None:
         """Want nothing any more and cancel everything."""
         self._desired.clear()
+        self._armed.disarm_all(world, reason, trace)
         for order in world.orders.all_working():
             order.cancel_requested = True
         self._outbox.cancel_all(reason, trace)
@@ -120,24 +147,46 @@ class Planner:
         if reason != _OK:
             if self._refused.get((strategy, index)) != reason:
                 self._refused[strategy, index] = reason
-                self._decision(world, candidate, event, reason, 0)
+                write_decision(self._outbox, world, candidate, event, reason, 0)
             return
         self._refused.pop((strategy, index), None)
         self._submit(world, candidate, event)
 
     def _take(self, world: World, strategy: int, event: Event, takes: Sequence[Take]) -> None:
         """Send takes, all or none: every gate must let every leg pass before the first leaves."""
-        candidates = [self._marketable(world, strategy, event, take) for take in takes]
+        candidates = [
+            self._marketable(world, strategy, event, take, self._leg(strategy, event.trace))
+            for take in takes
+        ]
         for candidate in candidates:
             reason = first_refusal(world, candidate, self._limits)
             if reason != _OK:
-                self._decision(world, candidate, event, reason, 0)
+                write_decision(self._outbox, world, candidate, event, reason, 0)
                 return
         orders = [self._submit(world, c, event) for c in candidates]
         if len(orders) > 1:
             self._baskets.open(orders)
 
-    def _marketable(self, world: World, strategy: int, event: Event, take: Take) -> Candidate:
+    def _arm(self, world: World, strategy: int, event: Event, arm: Arm) -> None:
+        """Arm what is wanted in place of what was armed before."""
+        key, take = (strategy, arm.instrument), arm.take
+        if take == self._armed.take(*key):
+            return
+        self._armed.disarm(world, *key, Reason.SUPERSEDED, event.trace)
+        if take is None:
+            return
+        assert take.instrument == arm.instrument, f"an arm names two instruments: {arm}"
+        candidate = self._marketable(world, strategy, event, take, 0)
+        reason = first_refusal(world, candidate, self._limits)
+        if reason == _OK:
+            self._refused_arms.pop(key, None)
+            self._armed.arm(world, candidate, take, event)
+        elif self._refused_arms.get(key) != reason:
+            self._refused_arms[key] = reason
+            write_decision(self._outbox, world, candidate, event, reason, 0)
+
+    @staticmethod
+    def _marketable(world: World, strategy: int, event: Event, take: Take, leg: int) -> Candidate:
         instrument = world.instruments.get(take.instrument)
         assert instrument is not None, f"a take names an unknown instrument: {take}"
         return Candidate(
@@ -149,7 +198,7 @@ class Planner:
             take.size,
             _FOK if take.fill_or_kill else _FAK,
             False,  # post_only
-            self._leg(strategy, event.trace),
+            leg,
             world.touch(take.instrument),
             notional_micros_ceil(take.limit, take.size),
             take.edge,
@@ -158,56 +207,11 @@ class Planner:
 
     def _submit(self, world: World, candidate: Candidate, event: Event) -> Order:
         order_id = ids.order_id(self._run_seed, candidate.strategy, event.trace, candidate.leg, 0)
-        order = Order(
-            order_id,
-            candidate.strategy,
-            candidate.instrument.index,
-            candidate.side,
-            candidate.price,
-            candidate.size,
-            candidate.tif,
-            candidate.leg,
-        )
-        self._decision(world, candidate, event, _OK, order_id)
+        order = order_of(candidate, order_id)
+        write_decision(self._outbox, world, candidate, event, _OK, order_id)
         world.orders.open(order, world.now_ns)
-        spends = candidate.side == _BUY and not candidate.post_only
-        self._outbox.new_order(
-            order.instrument,
-            event.trace,
-            order_id=order_id,
-            price=candidate.price,
-            size=candidate.size,
-            budget=(candidate.budget or candidate.notional) if spends else 0,
-            salt=ids.salt(order_id),
-            trigger_ns=event.trigger_ns,
-            tick=candidate.instrument.tick,
-            side=candidate.side,
-            tif=candidate.tif,
-            post_only=candidate.post_only,
-            strategy=candidate.strategy,
-            leg=candidate.leg,
-        )
+        write_order(self._outbox, candidate, event, order_id)
         return order
-
-    def _decision(
-        self, world: World, candidate: Candidate, event: Event, reason: Reason, order_id: int
-    ) -> None:
-        touch = candidate.touch
-        self._outbox.decision(
-            candidate.instrument.index,
-            event.trace,
-            order_id=order_id,
-            price=candidate.price,
-            size=candidate.size,
-            edge=candidate.edge,
-            bid=touch.bid,
-            ask=touch.ask,
-            book_age_ns=world.now_ns - touch.local_ns,
-            reason=reason,
-            strategy=candidate.strategy,
-            side=candidate.side,
-            leg=candidate.leg,
-        )
 
     def _leg(self, strategy: int, trace: int) -> int:
         """Return the next leg number of this strategy for this cause."""

@@ -45,6 +45,19 @@ class Candidate(NamedTuple):
     edge: int
     budget: int
 
+    @property
+    def spends(self) -> int:
+        """What a marketable buy spends in micros; 0 for all other orders."""
+        return 0 if self.post_only or self.side == _SELL else self.budget or self.notional
+
+    @property
+    def fee(self) -> int:
+        """The worst-case fee in micros."""
+        if self.post_only:
+            return 0
+        i = self.instrument
+        return fee_micros_ceil(self.size, self.price, i.fee_curve, i.fee_rate_ppm, i.fee_exponent)
+
     def reduces(self, world: World) -> bool:
         """Whether it only sells what we hold."""
         held = world.lots.size(self.instrument.index)
@@ -128,12 +141,7 @@ def cash(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
         return _OK
     if not world.cash.known:
         return Reason.INSUFFICIENT_CASH
-    needed = candidate.notional
-    if not candidate.post_only:
-        i = candidate.instrument
-        needed += fee_micros_ceil(
-            candidate.size, candidate.price, i.fee_curve, i.fee_rate_ppm, i.fee_exponent
-        )
+    needed = candidate.notional + candidate.fee
     free = world.cash.balance - world.reserved_cash() - limits.cash_min
     return _OK if needed <= free else Reason.INSUFFICIENT_CASH
 
@@ -170,6 +178,23 @@ def orders_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reaso
     return _OK if within else Reason.ORDERS_OPEN_MAX
 
 
+def same_terms(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+    """Tick, fee and minimum size must be those it was decided on."""
+    current = world.instruments.get(candidate.instrument.index)
+    same = current is candidate.instrument or current == candidate.instrument
+    return _OK if same else Reason.SUPERSEDED
+
+
+def covered(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+    """What is reserved already must still be ours: money and fee of a buy, shares of a sale."""
+    if candidate.side == _SELL:
+        index = candidate.instrument.index
+        short = world.orders.working_sell_size(index) > world.lots.size(index)
+        return Reason.INSUFFICIENT_SHARES if short else _OK
+    free = world.cash.balance - world.reserved_cash() - limits.cash_min
+    return _OK if candidate.fee <= free else Reason.INSUFFICIENT_CASH
+
+
 GATES: tuple[Gate, ...] = (
     halt,
     private_stream,
@@ -189,9 +214,17 @@ GATES: tuple[Gate, ...] = (
 )
 
 
-def first_refusal(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+# What an armed take passed once may fail later: asked while it stands, and when it fires.
+_MOVING: tuple[Gate, ...] = (halt, private_stream, market_open, stale_book, same_terms)
+STANDING: tuple[Gate, ...] = (*_MOVING, covered)
+FIRING: tuple[Gate, ...] = (*_MOVING, order_rate)
+
+
+def first_refusal(
+    world: World, candidate: Candidate, limits: RiskLimits, gates: tuple[Gate, ...] = GATES
+) -> Reason:
     """Return the first gate's answer that is not OK, or OK."""
-    for gate in GATES:
+    for gate in gates:
         reason = gate(world, candidate, limits)
         if reason:  # any but OK, which is 0
             return reason

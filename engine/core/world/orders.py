@@ -14,8 +14,9 @@ _BUY = Side.BUY
 
 
 class OrderState(IntEnum):
-    """How much is known. Everything but DONE may be live at the venue and counts as exposure."""
+    """How much is known. Everything but DONE counts as exposure: it is live, or may be at once."""
 
+    ARMED = 0  # not sent; it has a negative number instead of an id
     PENDING = 1  # handed to the signer
     LIVE = 2  # acknowledged, resting
     UNKNOWN = 3  # sent, outcome not seen
@@ -64,6 +65,7 @@ class Orders:
     by_hash: dict[bytes, Order] = field(default_factory=dict)
     _working: dict[int, dict[int, Order]] = field(default_factory=dict)
     working_count: int = 0
+    armed_count: int = 0  # of the working ones
     buy_notional: int = 0  # pUSD micros all working buys may still spend
     changed: set[int] = field(default_factory=set)  # instruments reckoned anew, for `World`
     _buy_notional: dict[int, int] = field(default_factory=dict)
@@ -79,6 +81,21 @@ class Orders:
         self._opened_ns.append(now_ns)
         self.reckon(order)
 
+    def reserve(self, order: Order) -> None:
+        """Add an armed order: exposure that has not been sent."""
+        self._working.setdefault(order.instrument, {})[order.order_id] = order
+        self.working_count += 1
+        self.armed_count += 1
+        self.reckon(order)
+
+    def send(self, order: Order, order_id: int, now_ns: int) -> None:
+        """Hot path. Open an armed order under the id it has now."""
+        del self._working[order.instrument][order.order_id]
+        self.working_count -= 1
+        self.armed_count -= 1
+        order.order_id, order.state = order_id, OrderState.PENDING
+        self.open(order, now_ns)
+
     def name(self, order: Order, order_hash: bytes) -> None:
         """Attach the venue's id, by which its events find the order."""
         order.order_hash = order_hash
@@ -87,6 +104,7 @@ class Orders:
     def close(self, order: Order, reason: int) -> None:
         """End an order: it is exposure no longer."""
         if order.state != _DONE:
+            self.armed_count -= order.state == OrderState.ARMED
             order.state = _DONE
             order.reason = reason
             self.reckon(order)
