@@ -285,6 +285,15 @@ class Desk:
             record[name] = value
         return words(record)
 
+    def arm(self, *, is_engaged: bool = True, **terms: int) -> None:
+        """Send an ARM of ten shares at 0.48, or what `terms` say."""
+        record = new(Kind.ARM)
+        usual = {"instrument": 1, "price": 480_000, "size": 10_000_000, "tick": 10_000}
+        usual |= {"strategy": 1, "tif": Tif.FOK, "budget": 4_800_000, "engaged": is_engaged}
+        for name, value in {**usual, **terms}.items():
+            record[name] = value
+        assert self.orders.offer(words(record))
+
     def cancel(self, order_id: int) -> None:
         """Send a CANCEL."""
         record = new(Kind.CANCEL)

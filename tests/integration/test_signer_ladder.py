@@ -7,7 +7,7 @@ from pathlib import Path
 
 from signer_harness import PRIVATE_KEY, Venue, trading
 
-from engine.wire.codes import Kind
+from engine.wire.codes import Kind, Tif
 from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey, recover_address
 from signer.order_v2 import order_from_json, order_hash
@@ -52,3 +52,27 @@ async def test_the_core_learns_the_id_of_an_order_signed_ahead(tmp_path: Path) -
         await desk.until(lambda: desk.count("presigned_left") == 3, "three levels again")
         desk.announce(tick=1_000)
         await desk.until(lambda: desk.count("presigned_dropped") >= 3, "a new tick")
+
+
+async def test_an_armed_order_is_signed_before_it_is_asked_for(tmp_path: Path) -> None:
+    """The first order of its kind hits: its signature was there since it was armed.
+
+    What policy would refuse is not signed ahead, and neither is an instrument nobody announced.
+    """
+    venue = Venue()
+    venue.hash_of = hash_of
+    rungs = {"presigned": 8, "presigned_levels": 0, "presigned_age_ms_max": 60_000}
+    async with trading(tmp_path, venue, **rungs) as desk:
+        desk.arm(strategy=2, instrument=9)
+        desk.arm(strategy=3, price=485_001)
+        desk.arm(strategy=4, side=7)
+        desk.arm(strategy=5, size=1 << 60)
+        desk.arm()
+        await desk.until(lambda: desk.count("presigned_left") == 1, "the armed order")
+        desk.order(1, tif=Tif.FOK)
+        await desk.until(lambda: desk.report(Kind.ACK, 1), "ACK")
+        signed = desk.report(Kind.SIGNED, 1)
+        assert signed is not None
+        assert "0x" + bytes(signed["order_hash"]).hex() == hash_of(venue.orders[0])
+        await desk.until(lambda: desk.count("signed_ahead") == 1, "the hit")
+        assert desk.count("commands_unknown") == 0

@@ -11,7 +11,7 @@ from engine.host.config.schema import Settings
 from engine.wire.codes import Kind, Side, Tif
 from engine.wire.records import new, words
 from signer import order_v2
-from signer.commands import NewOrder
+from signer.commands import Arm, NewOrder
 from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey, recover_address
 from signer.instruments import Instruments
@@ -75,6 +75,15 @@ class Signing:
             if quiet > 200:
                 return
         raise AssertionError("there is no end to what idle time prepares")
+
+    def arm(self, order: NewOrder, strategy: int = 1) -> None:
+        """Arm as the duty does."""
+        armed = Arm(order, strategy, is_engaged=True)
+        self.ladder.arm(armed, self.templates[order.side], amounts_of(order, TICK))
+
+    def disarm(self, strategy: int = 1, instrument: int = 1) -> None:
+        """Disarm as the duty does."""
+        self.ladder.disarm(Arm(order_of(instrument=instrument), strategy, is_engaged=False))
 
 
 def order_in(signed: SignedOrder) -> order_v2.Order:
@@ -198,6 +207,86 @@ def test_a_budget_that_follows_the_price_is_foreseen_at_other_prices() -> None:
     assert signing.sign(order_of(490_000, tif=Tif.FOK, budget=4_900_000)).rung is Rung.AHEAD
 
 
+ARMED = {"tif": Tif.FOK, "budget": 4_800_000}
+
+
+def test_an_armed_order_is_ready_the_first_time() -> None:
+    """Nothing like it was ever asked for: it was armed, so its signature waits for it."""
+    signing = Signing(BOTH)
+    signing.arm(order_of(**ARMED))
+    signing.idle()
+    assert signing.ladder.presigned_left == 1
+    signed = signing.sign(order_of(**ARMED))
+    assert signed.rung is Rung.AHEAD
+    check(signed)
+
+
+def test_an_armed_order_is_signed_before_all_others() -> None:
+    """With room for one, it is the armed one, though idle time was busy with another."""
+    signing = Signing(Rungs(presigned=1, presigned_levels=0, presigned_age_ns_max=10**9))
+    signing.sign(order_of())
+    signing.idle()
+    signing.arm(order_of(**ARMED))
+    signing.sign(order_of(size=20_000_000))
+    signing.idle()
+    assert signing.sign(order_of(**ARMED)).rung is Rung.AHEAD
+
+
+def test_an_armed_order_is_signed_again_when_half_its_age_is_over() -> None:
+    """However long it waits, there is one young enough."""
+    signing = Signing(BOTH)
+    signing.arm(order_of(**ARMED))
+    now_ns = NOW_NS
+    for _ in range(5):
+        signing.idle(now_ns)
+        now_ns += BOTH.presigned_age_ns_max * 6 // 10
+    signing.idle(now_ns)
+    signed = signing.sign(order_of(**ARMED), now_ns)
+    assert signed.rung is Rung.AHEAD
+    assert order_in(signed).timestamp_ms == now_ns // 1_000_000
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_what_was_taken_or_disarmed_is_signed_ahead_no_more(is_taken: bool) -> None:
+    """After a year nothing is ready: neither is what was armed by another strategy forgotten."""
+    signing = Signing(Rungs(presigned=8, presigned_levels=0, presigned_age_ns_max=10**9))
+    signing.arm(order_of(**ARMED))
+    signing.arm(order_of(490_000, tif=Tif.FOK), strategy=2)
+    signing.idle()
+    if is_taken:
+        signing.sign(order_of(**ARMED))
+        signing.ladder._wishes._read_news()
+        signing.ladder._wishes._asked.clear()  # an order that was sent is a wish of its own
+    else:
+        signing.disarm()
+    late_ns = NOW_NS + 10**15
+    signing.idle(late_ns)
+    assert signing.sign(order_of(490_000, tif=Tif.FOK), late_ns).rung is Rung.AHEAD
+    assert signing.sign(order_of(**ARMED), late_ns).rung is not Rung.AHEAD
+
+
+def test_the_same_order_armed_again_after_it_was_taken_is_ready_again() -> None:
+    """The one that was taken is no answer to the one armed after it."""
+    signing = Signing(Rungs(presigned=1, presigned_levels=0, presigned_age_ns_max=10**9))
+    hashes = set()
+    for _ in range(3):
+        signing.arm(order_of(**ARMED))
+        signing.idle()
+        signed = signing.sign(order_of(**ARMED))
+        assert signed.rung is Rung.AHEAD
+        hashes.add(signed.order_hash)
+    assert len(hashes) == 3
+
+
+def test_without_the_rung_arming_is_ignored() -> None:
+    """There is nothing to prepare, and the order is signed when it is asked for."""
+    signing = Signing(Rungs())
+    signing.arm(order_of(**ARMED))
+    assert signing.ladder.idle(NOW_NS) == 0
+    signing.disarm()
+    assert signing.sign(order_of(**ARMED)).rung is Rung.FULL
+
+
 def test_an_order_with_an_expiry_is_never_signed_ahead() -> None:
     """Its body carries the expiry: it is signed when asked for."""
     signing = Signing(BOTH)
@@ -301,7 +390,9 @@ class Announced(Signing):
 def test_a_change_of_terms_forgets_what_was_signed_ahead(change: np.ndarray) -> None:
     """Tick, minimum size, fee, contract or generation: nothing signed before is handed out."""
     announced = Announced()
+    announced.arm(order_of())
     announced.hear(change)
+    announced.idle()
     assert announced.ladder.presigned_left == 0
     assert announced.ladder.dropped == 1
     assert announced.sign(order_of()).rung is Rung.FULL

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.wire.codes import Connection, Kind, Source
 from engine.wire.records import new, typed, words
-from signer.commands import Cancel, Commands, NewOrder
+from signer.commands import Arm, Cancel, Commands, NewOrder
 from signer.reports import Reporter, Stamps
 
 STAMPS = Stamps(11, 12, 13, 14, 15)
@@ -34,7 +34,7 @@ def reporter(ring: Ring) -> Reporter:
 
 
 def test_commands_are_read_as_they_are_written() -> None:
-    """Every field of NEW_ORDER and CANCEL survives, the largest ids included."""
+    """Every field of NEW_ORDER, CANCEL and ARM survives, the largest ids included."""
     order = NewOrder(
         instrument=0xFFFF_FFFE,
         trace=5,
@@ -58,10 +58,20 @@ def test_commands_are_read_as_they_are_written() -> None:
     cancel = new(Kind.CANCEL)
     cancel["instrument"], cancel["trace"], cancel["order_id"] = 3, 4, BIG
     cancel["reason"], cancel["strategy"] = 37, 200
-    commands = Commands(np.concatenate([words(record), words(cancel)]))
-    assert [commands.kind(index) for index in (0, 1)] == [Kind.NEW_ORDER, Kind.CANCEL]
+    arms = new(Kind.ARM, 2)
+    unborn = {"order_id": 0, "salt": 0, "timestamp_ms": 1, "expires_s": 0}
+    unborn |= {"post_only": 0, "attempt": 0}
+    for name, value in order._asdict().items():
+        if name not in unborn:
+            arms[name] = value
+    arms["strategy"], arms["reason"], arms["engaged"] = 255, 40_000, (1, 0)
+    commands = Commands(np.concatenate([words(record), words(cancel), words(arms)]))
+    kinds = [Kind.NEW_ORDER, Kind.CANCEL, Kind.ARM, Kind.ARM]
+    assert [commands.kind(index) for index in range(4)] == kinds
     assert commands.new_order(0) == order
     assert commands.cancel(1) == Cancel(3, 4, BIG, 37)
+    assert commands.arm(2) == Arm(order._replace(**unborn), 255, True)
+    assert commands.arm(3) == Arm(order._replace(**unborn), 255, False)
 
 
 def test_reports_have_the_layout_of_the_wire() -> None:
