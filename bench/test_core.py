@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_driver import DOWN, DUTCH, NOW_NS, SPREAD, UP, Driver, book, levels, params
+from arming import sniper
+from core_driver import DOWN, DUTCH, NOW_NS, SPREAD, UP, Driver, book, levels, params, report
 from percentiles import note_percentiles
 from pytest_benchmark.fixture import BenchmarkFixture
 from sortedcontainers import SortedDict
@@ -19,8 +20,9 @@ from sortedcontainers import SortedDict
 from engine.core import kernel
 from engine.core.rehearsal import Rehearsal
 from engine.core.world.books import Books
+from engine.core.world.orders import OrderState
 from engine.math.units import micros_from_text, text_from_micros
-from engine.wire.codes import Side
+from engine.wire.codes import Kind, Reason, Side
 from engine.wire.records import words
 
 CHANGES = 4096
@@ -152,4 +154,37 @@ def test_core_step_without_a_trigger(benchmark: BenchmarkFixture) -> None:
     """One tick nobody waits for: the cost of merely believing it."""
     run = moving(Driver(DUTCH))
     benchmark.pedantic(run, rounds=400, iterations=5, warmup_rounds=20)
+    note_percentiles(benchmark, units=1)
+
+
+@pytest.mark.benchmark(group="tick to order in the core")
+@pytest.mark.parametrize("is_armed", [1, 0], ids=["armed", "unarmed"])
+def test_core_step_that_takes(benchmark: BenchmarkFixture, is_armed: int) -> None:
+    """One tick that brings the ask to a limit, until its order is in the outbox.
+
+    Unarmed, a strategy is asked, and every gate after it; armed, both were asked before. What this
+    loses is lost between the tick and the order of whoever armed it. Killing the last order and
+    moving the ask away again is not timed.
+    """
+    driver = Driver(sniper(is_armed=is_armed))
+    driver.open_market()
+    there, away = (words(book(UP, {"0.43": "9"}, {f"0.{ask}": "9"})) for ask in (45, 50))
+
+    def step(rows: np.ndarray) -> np.ndarray:
+        driver.now_ns += 20_000_000  # slow enough for the order rate
+        rows[:, 3] = driver.now_ns
+        out = driver.engine.step(rows, driver.sequence + 1, driver.now_ns)
+        driver.sequence += 2 + len(rows) + len(out)
+        return out
+
+    def prepare() -> tuple[tuple[np.ndarray], dict[str, object]]:
+        for order in list(driver.engine.world.orders.all_working()):
+            if order.state == OrderState.PENDING:
+                order_id = order.order_id
+                step(words(report(Kind.REJECT, order_id, reason=Reason.VENUE_KILLED)))
+        step(away)
+        return (there,), {}
+
+    benchmark.pedantic(step, setup=prepare, rounds=4_000, warmup_rounds=100)
+    assert driver.engine.gauges()["orders_opened"] >= 1
     note_percentiles(benchmark, units=1)
