@@ -19,6 +19,7 @@ INSTRUMENT = 0
 SIDE = 1
 LIMIT = 2
 ARMED_COLUMNS = 3
+HIT_COLUMNS = 3
 
 # What an armed take leaves as, in this order.
 DECISION, NEW_ORDER = 0, 1
@@ -46,15 +47,16 @@ _DECIDED_NS = _word(Kind.NEW_ORDER, "decided_ns")
 
 
 @njit(
-    int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64[::1]),
+    int64(int64[:, ::1], int64, int64[:, ::1], int64[::1], int64, int64[:, ::1]),
     cache=True,
     error_model="numpy",
     _nrt=False,
 )
-def look(armed, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
+def look(armed, count, tops, dirty, oldest_ns, hits):  # type: ignore[no-untyped-def]
     """Hot path. Write the rows of `armed` whose limit the touch has come to; return how many.
 
-    Only books that have changed and are certified are looked at; `dirty` is left as it is.
+    Only books that have changed, are certified and no older than `oldest_ns` are looked at; `dirty`
+    is left as it is.  hits: int64[capacity, 3], (row, TRACE, LOCAL_NS of the book) a hit.
     """
     n = 0
     for k in range(count):
@@ -63,13 +65,17 @@ def look(armed, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
             continue
         if tops[instrument, STATE] != LIVE or tops[instrument, CERTIFIED] != 1:
             continue
+        if tops[instrument, LOCAL_NS] < oldest_ns:
+            continue
         limit = armed[k, LIMIT]
         if armed[k, SIDE] == _BUY:
             hit = tops[instrument, ASK] <= limit
         else:
             hit = tops[instrument, BID] >= limit
         if hit:
-            hits[n] = k
+            hits[n, 0] = k
+            hits[n, 1] = tops[instrument, TRACE]
+            hits[n, 2] = tops[instrument, LOCAL_NS]
             n += 1
     return n
 

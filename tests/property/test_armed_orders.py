@@ -125,14 +125,18 @@ def test_what_leaves_is_what_the_outbox_would_have_written(
     assert (out[[0, 1, 4]] == -1).all()
 
 
-def look(armed: list[tuple[int, int, int]], tops: np.ndarray, dirty: np.ndarray) -> list[int]:
+OLDEST_NS = 5
+
+
+def look(armed: list[tuple[int, int, int]], tops: np.ndarray, dirty: np.ndarray) -> list[list[int]]:
     """Return what `armed_kernel.look` returns, in plain Python."""
     return [
-        k
+        [k, tops[index, TRACE], tops[index, LOCAL_NS]]
         for k, (index, side, limit) in enumerate(armed)
         if dirty[index]
         and tops[index, STATE] == LIVE
         and tops[index, CERTIFIED]
+        and tops[index, LOCAL_NS] >= OLDEST_NS
         and (tops[index, ASK] <= limit if side == Side.BUY else tops[index, BID] >= limit)
     ]
 
@@ -140,22 +144,25 @@ def look(armed: list[tuple[int, int, int]], tops: np.ndarray, dirty: np.ndarray)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from(Side), cents), max_size=8),
     st.lists(
-        st.tuples(cents, cents, st.integers(0, 2), st.integers(0, 1), st.integers(0, 1)),
+        st.tuples(
+            st.tuples(cents, cents, st.integers(0, 2), st.integers(0, 1), st.integers(4, 6)),
+            st.integers(0, 1),
+        ),
         min_size=3,
         max_size=3,
     ),
 )
 def test_the_look_finds_what_plain_python_finds(
-    armed: list[tuple[int, int, int]], books: list[tuple[int, int, int, int, int]]
+    armed: list[tuple[int, int, int]], books: list[tuple[tuple[int, ...], int]]
 ) -> None:
-    """Only certified, live and changed books, and only limits that the touch has come to."""
+    """Only live, certified, fresh and changed books, and limits that the touch has come to."""
     tops, dirty = np.zeros((4, TOP_COLUMNS), np.int64), np.zeros(4, np.int64)
-    for index, (bid, ask, state, certified, is_dirty) in enumerate(books, 1):
-        tops[index, [BID, ASK, STATE, CERTIFIED]] = bid, ask, state, certified
-        dirty[index] = is_dirty
+    for index, (top, is_dirty) in enumerate(books, 1):
+        tops[index, [BID, ASK, STATE, CERTIFIED, LOCAL_NS]] = top
+        tops[index, TRACE], dirty[index] = 100 + index, is_dirty
     rows = np.array([*armed, (0, 0, 0)], np.int64)
-    hits = np.full(len(rows), -1, np.int64)
-    count = armed_kernel.look(rows, len(armed), tops, dirty, hits)
+    hits = np.full((len(rows), 3), -1, np.int64)
+    count = armed_kernel.look(rows, len(armed), tops, dirty, OLDEST_NS, hits)
     assert hits[:count].tolist() == look(armed, tops, dirty)
 
 

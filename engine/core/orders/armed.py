@@ -24,11 +24,12 @@ from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
 from engine.core.risk.gates import FIRING, STANDING, Candidate, first_refusal
 from engine.core.strategies.base import Event
-from engine.core.world.books import LOCAL_NS, TRACE
 from engine.core.world.orders import Order, OrderState
 from engine.core.world.world import World
 from engine.wire.codes import Reason
 from engine.wire.records import RECORD_WORDS
+
+_OK = Reason.OK  # as in `engine.core.risk.gates`
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class ArmedTakes:
         capacity = len(params.strategies) * (params.instruments_max + 1)
         self._armed = np.zeros((capacity, armed_kernel.ARMED_COLUMNS), np.int64)
         self._records = np.zeros((capacity, armed_kernel.RECORDS, RECORD_WORDS), np.int64)
-        self._hits = np.zeros(capacity, np.int64)
+        self._hits = np.zeros((capacity, armed_kernel.HIT_COLUMNS), np.int64)
 
     def take(self, strategy: int, instrument: int) -> Take | None:
         """Return what a strategy has armed on an instrument."""
@@ -83,10 +84,10 @@ class ArmedTakes:
         self._held[candidate.strategy, index] = Armed(take, candidate, order)
         self._armed[k] = index, candidate.side, candidate.price
         self._draft.clear(world.now_ns)
-        write_decision(self._draft, world, candidate, event, Reason.OK, 0)
+        write_decision(self._draft, world, candidate, event, _OK, 0)
         write_order(self._draft, candidate, event, 0)
         self._records[k] = self._draft.rows
-        self._tell(candidate, Reason.OK, event.trace)
+        self._tell(candidate, _OK, event.trace)
 
     def disarm(
         self, world: World, strategy: int, instrument: int, reason: Reason, trace: int
@@ -111,7 +112,7 @@ class ArmedTakes:
             if instrument in pair:
                 candidate = held.candidate._replace(touch=world.touch(instrument))
                 reason = first_refusal(world, candidate, self._limits, STANDING)
-                if reason != Reason.OK:
+                if reason != _OK:
                     self.disarm(world, strategy, instrument, reason, event.trace)
 
     def fire(self, world: World, dirty: np.ndarray) -> Sequence[Event]:
@@ -122,25 +123,23 @@ class ArmedTakes:
         """
         if not self._held:
             return ()
-        tops = world.books.tops
-        count = armed_kernel.look(self._armed, len(self._held), tops, dirty, self._hits)
+        oldest_ns = world.now_ns - world.book_age_ns_max
+        tops, count = world.books.tops, len(self._held)
+        count = armed_kernel.look(self._armed, count, tops, dirty, oldest_ns, self._hits)
         if count == 0:
             return ()
         every = list(self._held.values())
         sprung = []
-        for k in self._hits[:count].tolist():
+        for k, trace, local_ns in self._hits[:count].tolist():
             candidate = every[k].candidate
-            index = candidate.instrument.index
-            top = tops[index]
-            candidate = candidate._replace(touch=world.touch(index))
-            event = Event(candidate.market, int(top[TRACE]), int(top[LOCAL_NS]))
+            event = Event(candidate.market, trace, local_ns)
             reason = first_refusal(world, candidate, self._limits, FIRING)
-            if reason == Reason.OK:
+            if reason == _OK:
                 self._send(world, k, every[k])
             sprung.append((candidate, reason, event))
         for candidate, reason, event in sprung:
             strategy, index = candidate.strategy, candidate.instrument.index
-            if reason == Reason.OK:
+            if reason == _OK:
                 self._forget(strategy, index)
             else:
                 self.disarm(world, strategy, index, reason, event.trace)
@@ -167,9 +166,10 @@ class ArmedTakes:
         """Take one out of the table; the rows after it move up."""
         held = self._held.get((strategy, instrument))
         if held is not None:
-            k, count = list(self._held).index((strategy, instrument)), len(self._held)
-            for rows in (self._armed, self._records):
-                rows[k : count - 1] = rows[k + 1 : count]
+            k, last = list(self._held).index((strategy, instrument)), len(self._held) - 1
+            if k < last:
+                for rows in (self._armed, self._records):
+                    rows[k:last] = rows[k + 1 : last + 1]
             del self._held[strategy, instrument]
         return held
 

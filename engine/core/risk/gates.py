@@ -214,9 +214,10 @@ GATES: tuple[Gate, ...] = (
 )
 
 
-# What an armed take passed once may fail later: asked while it stands, and when it fires.
-_MOVING: tuple[Gate, ...] = (halt, private_stream, market_open, stale_book, same_terms)
-STANDING: tuple[Gate, ...] = (*_MOVING, covered)
+# What an armed take passed once may fail later: asked while it stands, and when it fires. Then its
+# book has just been found certified and fresh.
+_MOVING: tuple[Gate, ...] = (halt, private_stream, market_open, same_terms)
+STANDING: tuple[Gate, ...] = (*_MOVING, stale_book, covered)
 FIRING: tuple[Gate, ...] = (*_MOVING, order_rate)
 
 

@@ -24,7 +24,7 @@ class OrderState(IntEnum):
     DONE = 5
 
 
-_DONE = OrderState.DONE
+_ARMED, _PENDING, _DONE = OrderState.ARMED, OrderState.PENDING, OrderState.DONE
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class Orders:
         del self._working[order.instrument][order.order_id]
         self.working_count -= 1
         self.armed_count -= 1
-        order.order_id, order.state = order_id, OrderState.PENDING
+        order.order_id, order.state = order_id, _PENDING
         self.open(order, now_ns)
 
     def name(self, order: Order, order_hash: bytes) -> None:
@@ -104,7 +104,7 @@ class Orders:
     def close(self, order: Order, reason: int) -> None:
         """End an order: it is exposure no longer."""
         if order.state != _DONE:
-            self.armed_count -= order.state == OrderState.ARMED
+            self.armed_count -= order.state == _ARMED
             order.state = _DONE
             order.reason = reason
             self.reckon(order)
