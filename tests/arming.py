@@ -13,6 +13,8 @@ from engine.core.world.books import TRACE
 from engine.math.units import MICROS
 from engine.wire.codes import Side
 
+UNARMED, ALONE, BOTH = 0, 1, 2  # values of `is_armed`: whether it arms, and whether it takes too
+
 
 def sniper(**values: int) -> StrategyParams:
     """Return the parameters of a sniper; by default it buys 10 Up at 0.45, armed."""
@@ -21,7 +23,7 @@ def sniper(**values: int) -> StrategyParams:
         "side": Side.BUY,
         "limit": 450_000,
         "size": 10 * MICROS,
-        "is_armed": 1,
+        "is_armed": ALONE,
     }
     return StrategyParams("sniper", "arming:Sniper", {**defaults, **values})
 
@@ -52,11 +54,12 @@ class Sniper:
         values, world = self.values, state.world
         index, limit, size = values["instrument"], values["limit"], values["size"]
         take = Take(index, values["side"], limit, size, fill_or_kill=True, edge=7) if size else None
-        if values["is_armed"]:
-            return (Arm(index, take),)
+        arms = (Arm(index, take),) if values["is_armed"] else ()
+        if values["is_armed"] == ALONE:
+            return arms
         touch, trace = world.touch(index), int(world.books.tops[index, TRACE])
         is_there = touch.ask <= limit if values["side"] == Side.BUY else touch.bid >= limit
         if take is None or not touch.usable or not is_there or trace == state.memory.trace:
-            return ()
+            return arms
         state.memory.trace = trace
-        return (take,)
+        return (take, *arms)

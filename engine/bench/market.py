@@ -19,6 +19,7 @@ SLUG = "bench-up-or-down"
 TICKS = 8192  # tick numbers repeat after so many: more than can be under way
 ROUND_TICKS_MAX = TICKS // 2
 STATE_TICKS = 2  # after so many ticks the books are what they were
+ARMED_TICKS = 64  # so many ticks in a row are answered armed, or not, where both are measured
 SIZE_SHARES_MIN = 5
 TICK_SIZE = "0.01"
 # The timestamp of tick 0, milliseconds: a multiple of TICKS.
@@ -56,6 +57,11 @@ def size_of(tick: int) -> int:
 def tick_of(size_micros: int) -> int:
     """Return the tick, modulo TICKS, that an order of this size answers."""
     return size_micros // 1_000_000 - SIZE_SHARES_MIN
+
+
+def is_armed(tick: int) -> bool:
+    """Return whether a tick's order is armed before it, where both ways are measured."""
+    return tick // ARMED_TICKS % 2 == 1
 
 
 def gamma_page() -> bytes:

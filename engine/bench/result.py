@@ -9,7 +9,7 @@ the last one's order answers them all. A percentile the sample is too small for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -58,6 +58,17 @@ class Played:
         """How many ticks no order knows of."""
         return int((self.answered_ns == NEVER).sum())
 
+    def armed(self, *, are_armed: bool) -> Played:
+        """Return the ticks whose order was armed before them, or was not."""
+        tick = (self.first_tick + np.arange(len(self.sent_ns))) % market.TICKS
+        chosen = (tick // market.ARMED_TICKS % 2 == 1) == are_armed
+        return replace(
+            self,
+            intended_ns=self.intended_ns[chosen],
+            sent_ns=self.sent_ns[chosen],
+            answered_ns=self.answered_ns[chosen],
+        )
+
     def latency_ns(self, *, raw: bool = False) -> np.ndarray:
         """Return int64[answered] from intended (raw: sent) to the order's arrival."""
         since = self.sent_ns if raw else self.intended_ns
@@ -89,10 +100,20 @@ class Result:
     engine_raw: Percentiles
     floor_raw: Percentiles
     stages: dict[str, Percentiles]
+    armed: Percentiles | None  # of the ticks whose order was armed, where both ways were measured
+    unarmed: Percentiles | None  # of the others
     rounds: tuple[tuple[int, int], ...]  # (floor p50, engine p50) of each pair, nanoseconds
 
     @classmethod
-    def of(cls, profile: str, rate: int, played: Sequence[Played], stamps: np.ndarray) -> Self:
+    def of(
+        cls,
+        profile: str,
+        rate: int,
+        played: Sequence[Played],
+        stamps: np.ndarray,
+        *,
+        armed: bool = False,
+    ) -> Self:
         """Return the result of all rounds, floor and engine in turn."""
         floors, engines = played[::2], played[1::2]
         steps = np.concatenate([each.stages_ns(stamps) for each in engines])
@@ -108,6 +129,8 @@ class Result:
             engine_raw=_all(engines, raw=True),
             floor_raw=_all(floors, raw=True),
             stages={name: percentiles(steps[:, i]) for i, name in enumerate(STAGES)},
+            armed=_all([e.armed(are_armed=True) for e in engines]) if armed else None,
+            unarmed=_all([e.armed(are_armed=False) for e in engines]) if armed else None,
             rounds=tuple((_median(f), _median(e)) for f, e in zip(floors, engines, strict=True)),
         )
 
@@ -122,6 +145,8 @@ class Result:
             "unanswered": self.unanswered,
             **_named("", self.engine),
             **_named("floor_", self.floor),
+            **(_named("armed_", self.armed) if self.armed else {}),
+            **(_named("unarmed_", self.unarmed) if self.unarmed else {}),
             "raw": {**_named("", self.engine_raw), **_named("floor_", self.floor_raw)},
             "stages": {name: stage.to_json() for name, stage in self.stages.items()},
             "gc_collections": self.gc_collections,

@@ -54,13 +54,17 @@ class RoundError(HostError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. rate: ticks a second.  ticks: counted ones, over all rounds."""
+    """What to measure. rate: ticks a second.  ticks: counted ones, over all rounds.
+
+    armed: some of the orders are armed, so that both ways are measured in the same rounds.
+    """
 
     profile: str
     rate: int
     ticks: int
     rounds: int
     warmup_ticks: int
+    armed: bool = False
 
     @property
     def round_ticks(self) -> tuple[int, int]:
@@ -94,7 +98,7 @@ def measure(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Result:
             supervisor.stop()
     tell("reading the tape")
     stamps = stamps_of(directory / "run" / "tape.ht", offset_ns)
-    return Result.of(plan.profile, plan.rate, played, stamps)
+    return Result.of(plan.profile, plan.rate, played, stamps, armed=plan.armed)
 
 
 class Rig:
@@ -255,7 +259,9 @@ def _settings(plan: Plan, directory: Path, urls: dict[str, str]) -> Settings:
             },
             "markets": {"slugs": [market.SLUG]},
             "feeds": {"market": {"feeds": ["gamma", "clob_market", "clob_user"]} | _PATIENCE},
-            "strategy": {"tick_taker": {"enabled": True, "path": STRATEGY}},
+            "strategy": {
+                "tick_taker": {"enabled": True, "path": STRATEGY, "armed": int(plan.armed)}
+            },
             "risk": {
                 "order_notional_usd_max": much,
                 "market_notional_usd_max": much,
@@ -265,6 +271,8 @@ def _settings(plan: Plan, directory: Path, urls: dict[str, str]) -> Settings:
                 "book_age_ms_max": PATIENT_MS,
             },
             "signer": {
+                "presigned": int(plan.armed),  # room for the one order that is armed
+                "presigned_levels": 0,
                 "size_shares_max": many,
                 "order_notional_usd_max": many,
                 "orders_per_second_max": many,

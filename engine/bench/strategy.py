@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.bench.market import size_of
-from engine.core.intents import Intent, Take
+from engine.bench.market import is_armed, size_of
+from engine.core.intents import Arm, Intent, Take
 from engine.core.params import StrategyParams
 from engine.core.strategies.base import Event, State
 from engine.math.units import MICROS
@@ -17,31 +17,47 @@ NS_PER_MS = 1_000_000
 
 @dataclass(slots=True)
 class Memory:
-    """The last ask answered, micros: the touch moves at every tick."""
+    """The last ask answered, micros (it moves at every tick), and the last tick armed for."""
 
     ask: int = 0
+    armed: int = 0
 
 
 class OneOrderATick:
-    """Buys Down at its ask, fill-or-kill, whenever that ask has moved."""
+    """Buys Down at its ask, fill-or-kill, whenever that ask has moved.
+
+    The parameter `armed`, if not 0: `engine.bench.market.is_armed` says for which ticks the order
+    is armed one tick ahead. Ticks take turns between two asks, so the next ask is the one before.
+    """
 
     pair_edge: int | None = None
     follows_touch = True
 
     def __init__(self, params: StrategyParams) -> None:
-        """It has no parameters."""
+        """Take the parameters."""
+        self._arms = bool(params.values.get("armed"))
 
     def initial(self) -> Memory:
         """Return an empty memory."""
         return Memory()
 
     def decide(self, state: State, event: Event) -> Sequence[Intent]:
-        """Return one Take whose size names the tick that caused it."""
+        """Return one Take whose size names the tick that caused it, unless it has left armed."""
         down = event.market.down.index
         touch = state.world.books.touch(down)
         memory: Memory = state.memory
         if not touch.usable or touch.ask == memory.ask:
             return ()
-        memory.ask = touch.ask
         tick = state.world.venue_ns(event.market) // NS_PER_MS
-        return (Take(down, Side.BUY, touch.ask, size_of(tick) * MICROS, fill_or_kill=True),)
+        intents: list[Intent] = []
+        if tick != memory.armed:
+            intents.append(_take(down, touch.ask, tick))
+        if self._arms and memory.ask and is_armed(tick + 1):
+            memory.armed = tick + 1
+            intents.append(Arm(down, _take(down, memory.ask, tick + 1)))
+        memory.ask = touch.ask
+        return intents
+
+
+def _take(instrument: int, limit: int, tick: int) -> Take:
+    return Take(instrument, Side.BUY, limit, size_of(tick) * MICROS, fill_or_kill=True)

@@ -38,6 +38,9 @@ def tick_to_trade(
     ticks: Annotated[int, typer.Option(min=2, help="Ticks counted, over all rounds.")] = 10_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, in turn with the floor's.")] = 5,
     warmup: Annotated[int, typer.Option(min=0, help="Uncounted ticks before each.")] = 200,
+    armed: Annotated[
+        bool, typer.Option("--armed", help="Arm every other 64 ticks: both ways in one run.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure from a frame on the market socket to the order's last byte at the venue.
@@ -46,7 +49,7 @@ def tick_to_trade(
     """
     if profile not in PROFILES:
         raise RefuseError(f"unknown profile: profile={profile}, profiles={','.join(PROFILES)}")
-    plan = Plan(profile, rate, ticks, rounds, warmup)
+    plan = Plan(profile, rate, ticks, rounds, warmup, armed)
     console = Console(stderr=True, quiet=as_json)
     with (
         tempfile.TemporaryDirectory(prefix="halftick-bench-") as directory,
@@ -71,8 +74,10 @@ def _show(result: dict[str, Any]) -> None:
     for name in ("p50", "p99", "p99.9"):
         table.add_column(name, justify="right")
     keys = ("p50", "p99", "p999")
-    rows = {"engine": "", "floor": "floor_"}
+    rows = {"engine": "", "  armed": "armed_", "  not armed": "unarmed_", "floor": "floor_"}
     for name, prefix in rows.items():
+        if f"{prefix}p50_us" not in result:
+            continue
         table.add_row(f"[bold]{name}[/]", *(_text(result[f"{prefix}{key}_us"]) for key in keys))
     for name, stage in result["stages"].items():
         table.add_row(f"[dim]  {name}[/]", *(_text(stage[key]) for key in keys))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arming import sniper
+from arming import BOTH, sniper
 from core_driver import (
     DOWN,
     LIMITS,
@@ -120,6 +120,17 @@ def test_it_leaves_once_and_its_strategy_is_asked_in_the_next_step() -> None:
     assert not driver.engine.is_unasked
     assert gauge(driver, "exposure_micros") == 2 * NOTIONAL
     assert driver.step() == []
+
+
+def test_another_order_for_the_same_cause_is_another_leg() -> None:
+    """A strategy that takes at a tick that has fired already gets an order with its own id."""
+    driver, _ = armed(sniper(is_armed=BOTH))
+    out = driver.step(AT_LIMIT)
+    assert len(of_kind(out, Kind.NEW_ORDER)) == 1
+    orders = of_kind(out + driver.step(), Kind.NEW_ORDER)
+    assert [int(order["leg"]) for order in orders] == [0, 1]
+    assert len({int(order["trace"]) for order in orders}) == 1
+    assert len({int(order["order_id"]) for order in orders}) == 2
 
 
 def test_an_order_that_left_armed_lives_like_any_other() -> None:

@@ -115,11 +115,15 @@ class ArmedTakes:
                 if reason != _OK:
                     self.disarm(world, strategy, instrument, reason, event.trace)
 
-    def fire(self, world: World, dirty: np.ndarray) -> Sequence[Event]:
+    def fire(
+        self, world: World, dirty: np.ndarray, legs: dict[tuple[int, int], int]
+    ) -> Sequence[Event]:
         """Hot path. Send what the touch has come to; return an event for each market it was in.
 
-        dirty: int64[instruments], 1 for every book that has changed. What can have changed since
-        it was armed is asked of the gates again; who is refused now is disarmed.
+        dirty: int64[instruments], 1 for every book that has changed.  legs: how many a (strategy,
+        trace) has; an armed take is the first of its cause, for it goes before anybody is asked.
+        What can have changed since it was armed is asked of the gates again; who is refused now is
+        disarmed.
         """
         if not self._held:
             return ()
@@ -136,6 +140,7 @@ class ArmedTakes:
             reason = first_refusal(world, candidate, self._limits, FIRING)
             if reason == _OK:
                 self._send(world, k, every[k])
+                legs[candidate.strategy, trace] = 1
             sprung.append((candidate, reason, event))
         for candidate, reason, event in sprung:
             strategy, index = candidate.strategy, candidate.instrument.index

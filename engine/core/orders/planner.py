@@ -86,7 +86,7 @@ class Planner:
 
         Returns an event for each market they are in, whether they left or were disarmed.
         """
-        return self._armed.fire(world, dirty)
+        return self._armed.fire(world, dirty, self._legs)
 
     def on_ended(self, world: World, order: Order, event: Event) -> None:
         """React to the end of an order: a refused quote is not repeated, a basket is completed."""
