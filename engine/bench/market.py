@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import secrets
+from typing import Any
 
 from engine.host.secrets import Account, ApiCredentials
 from signer.ecdsa import SigningKey
@@ -59,8 +60,11 @@ def tick_of(size_micros: int) -> int:
     return size_micros // 1_000_000 - SIZE_SHARES_MIN
 
 
-def is_armed(tick: int) -> bool:
-    """Return whether a tick's order is armed before it, where both ways are measured."""
+def is_armed(tick: Any) -> Any:
+    """Return whether a tick's order is armed before it, where both ways are measured.
+
+    tick: a number or an array of them.
+    """
     return tick // ARMED_TICKS % 2 == 1
 
 

@@ -60,8 +60,8 @@ class Played:
 
     def armed(self, *, are_armed: bool) -> Played:
         """Return the ticks whose order was armed before them, or was not."""
-        tick = (self.first_tick + np.arange(len(self.sent_ns))) % market.TICKS
-        chosen = (tick // market.ARMED_TICKS % 2 == 1) == are_armed
+        ticks = self.first_tick + np.arange(len(self.sent_ns))
+        chosen = market.is_armed(ticks) == are_armed
         return replace(
             self,
             intended_ns=self.intended_ns[chosen],
@@ -86,6 +86,28 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """The ticks whose orders were armed before them, or those whose were not."""
+
+    engine: Percentiles
+    stages: dict[str, Percentiles]
+
+    @classmethod
+    def of(cls, engines: Sequence[Played], stamps: np.ndarray, are_armed: bool) -> Self:
+        """Return one way's part of the engine's rounds."""
+        ours = stamps[market.is_armed(stamps[:, 0]) == are_armed]
+        steps = np.concatenate([each.stages_ns(ours) for each in engines])
+        return cls(_all([each.armed(are_armed=are_armed) for each in engines]), _by_stage(steps))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its part of what `--json` prints; microseconds."""
+        return {**_named("", self.engine), "stages": _stages_json(self.stages)}
+
+
+WAYS = (("armed", True), ("unarmed", False))
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A whole run of the bench."""
 
@@ -100,8 +122,7 @@ class Result:
     engine_raw: Percentiles
     floor_raw: Percentiles
     stages: dict[str, Percentiles]
-    armed: Percentiles | None  # of the ticks whose order was armed, where both ways were measured
-    unarmed: Percentiles | None  # of the others
+    ways: dict[str, Way]  # "armed" and "unarmed", where both were measured
     rounds: tuple[tuple[int, int], ...]  # (floor p50, engine p50) of each pair, nanoseconds
 
     @classmethod
@@ -128,9 +149,8 @@ class Result:
             floor=_all(floors),
             engine_raw=_all(engines, raw=True),
             floor_raw=_all(floors, raw=True),
-            stages={name: percentiles(steps[:, i]) for i, name in enumerate(STAGES)},
-            armed=_all([e.armed(are_armed=True) for e in engines]) if armed else None,
-            unarmed=_all([e.armed(are_armed=False) for e in engines]) if armed else None,
+            stages=_by_stage(steps),
+            ways={name: Way.of(engines, stamps, is_it) for name, is_it in WAYS if armed},
             rounds=tuple((_median(f), _median(e)) for f, e in zip(floors, engines, strict=True)),
         )
 
@@ -145,10 +165,9 @@ class Result:
             "unanswered": self.unanswered,
             **_named("", self.engine),
             **_named("floor_", self.floor),
-            **(_named("armed_", self.armed) if self.armed else {}),
-            **(_named("unarmed_", self.unarmed) if self.unarmed else {}),
+            **{name: way.to_json() for name, way in self.ways.items()},
             "raw": {**_named("", self.engine_raw), **_named("floor_", self.floor_raw)},
-            "stages": {name: stage.to_json() for name, stage in self.stages.items()},
+            "stages": _stages_json(self.stages),
             "gc_collections": self.gc_collections,
             "rounds_p50_us": [[floor / 1000, engine / 1000] for floor, engine in self.rounds],
         }
@@ -161,6 +180,14 @@ def answers(arrived_ns: np.ndarray) -> np.ndarray:
     """
     own = np.where(arrived_ns > 0, arrived_ns, NEVER)
     return np.minimum.accumulate(own[::-1])[::-1]
+
+
+def _by_stage(steps: np.ndarray) -> dict[str, Percentiles]:
+    return {name: percentiles(steps[:, i]) for i, name in enumerate(STAGES)}
+
+
+def _stages_json(stages: dict[str, Percentiles]) -> dict[str, Any]:
+    return {name: stage.to_json() for name, stage in stages.items()}
 
 
 def _all(played: Sequence[Played], *, raw: bool = False) -> Percentiles:

@@ -74,15 +74,23 @@ def _show(result: dict[str, Any]) -> None:
     for name in ("p50", "p99", "p99.9"):
         table.add_column(name, justify="right")
     keys = ("p50", "p99", "p999")
-    rows = {"engine": "", "  armed": "armed_", "  not armed": "unarmed_", "floor": "floor_"}
+    rows = {"engine": "", "floor": "floor_"}
     for name, prefix in rows.items():
-        if f"{prefix}p50_us" not in result:
-            continue
         table.add_row(f"[bold]{name}[/]", *(_text(result[f"{prefix}{key}_us"]) for key in keys))
-    for name, stage in result["stages"].items():
-        table.add_row(f"[dim]  {name}[/]", *(_text(stage[key]) for key in keys))
+    ways = [name for name in ("armed", "unarmed") if name in result]
+    for way in ways:
+        table.add_row(f"[bold]{way}[/]", *(_text(result[way][f"{key}_us"]) for key in keys))
+        _add_stages(table, result[way]["stages"])
+    if not ways:
+        _add_stages(table, result["stages"])
     console.print(table)
     console.print(f"garbage collections while measuring: {result['gc_collections']}")
+
+
+def _add_stages(table: Table, stages: dict[str, Any]) -> None:
+    for name, stage in stages.items():
+        numbers = (_text(stage[key]) for key in ("p50", "p99", "p999"))
+        table.add_row(f"[dim]  {name}[/]", *numbers)
 
 
 def _text(value: float | None) -> str:
