@@ -37,6 +37,27 @@ def test_tick_to_trade(benchmark: BenchmarkFixture, tmp_path: Path, profile: str
     benchmark.extra_info.update(result.to_json())
 
 
+@pytest.mark.timeout(600)
+def test_armed_and_unarmed_orders_in_one_run(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """Half of the orders are armed a tick ahead, and both halves are told apart.
+
+    What arming loses, a strategy that saw the tick coming loses: it is decided and signed before.
+    """
+    ticks = {"ticks": 2 * market.ARMED_TICKS} if benchmark.disabled else {}
+    plan = Plan("fused", **(TINY if benchmark.disabled else REAL) | ticks, armed=True)
+    result = benchmark.pedantic(
+        lambda: measure(plan, tmp_path, lambda _text: None), rounds=1, iterations=1
+    )
+    assert isinstance(result, Result)
+    assert (result.ticks, result.unanswered) == (plan.ticks, 0)
+    armed, unarmed = (result.ways[name] for name in ("armed", "unarmed"))
+    assert armed.engine.n + unarmed.engine.n == plan.ticks
+    assert min(armed.engine.n, unarmed.engine.n) > plan.ticks // 3
+    sent = [way.stages["sent"].n for way in (armed, unarmed)]
+    assert sum(sent) == plan.ticks - result.coalesced
+    benchmark.extra_info.update(result.to_json())
+
+
 def test_the_ticks_of_a_round_are_told_apart() -> None:
     """An order's size names the one tick under way that caused it."""
     ticks = range(3, 3 + market.TICKS)

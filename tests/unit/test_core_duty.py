@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arming import BOTH, sniper
 from core_driver import DOWN, DUTCH, SPREAD, UP, book, cash, feed_status, instrument, params, status
 
 from engine.bus.ring import (
@@ -18,6 +19,7 @@ from engine.bus.ring import (
     create_ring,
 )
 from engine.core.engine import Engine
+from engine.core.params import EngineParams
 from engine.core.rehearsal import Rehearsal
 from engine.core_duty import COUNTERS, CoreDuty
 from engine.host.duty import create_counters
@@ -36,8 +38,9 @@ PARAMS = params(DUTCH, SPREAD)
 class Rig:
     """A core on rings of its own, and the far end of each."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, parameters: EngineParams = PARAMS) -> None:
         self.directory = directory
+        self.parameters = parameters
         run = RunFile(RUN_ID, 0, {"feeds": {"market": {}}}, str(directory), 0, directory)
         for name in ("md.market", "tape"):
             create_ring(run.ring(name), Discipline.BROADCAST, ROWS, RUN_ID)
@@ -48,7 +51,7 @@ class Rig:
         self.tape = BroadcastReader(run.ring("tape"), RUN_ID, from_start=True)
         self.orders = QueueReader(run.ring("orders"), RUN_ID)
         self.counters = create_counters(run.counters("core"), COUNTERS)
-        self.core = CoreDuty(run, PARAMS, self.counters)
+        self.core = CoreDuty(run, parameters, self.counters)
         self.core.start()
 
     def open_market(self) -> None:
@@ -76,11 +79,11 @@ class Rig:
     def replayed(self, taped: np.ndarray) -> Verdict:
         """Return what a fresh core says to these records."""
         path = self.directory / "t.ht"
-        writer = TapeWriter(path, TapeHeader(RUN_ID, 0, 0, PARAMS.to_json()))
+        writer = TapeWriter(path, TapeHeader(RUN_ID, 0, 0, self.parameters.to_json()))
         writer.append(taped, 0)
         writer.close()
         with TapeReader(path) as reader:
-            return replay(reader, Engine(PARAMS))
+            return replay(reader, Engine(self.parameters))
 
     def close(self) -> None:
         """Let go of the far ends."""
@@ -169,3 +172,35 @@ def test_a_run_with_dry_runs_replays_to_the_same_bytes(rig: Rig):
     assert verdict.is_clean, verdict.first
     assert verdict.batches >= 5
     assert verdict.outputs == kinds(taped).count(Kind.DECISION) + len(rig.told())
+
+
+def test_an_armed_take_leaves_in_the_round_of_its_tick_and_is_armed_again_in_the_next(
+    tmp_path: Path,
+):
+    """The order is with the signer before anybody is asked; the next round comes without a cause.
+
+    What is on the tape is a batch of one tick and one of nothing, and replays to the same bytes.
+    """
+    rig = Rig(tmp_path, params(sniper(limit=400_000)))
+    rig.open_market()
+    rig.tick("0.60")
+    rig.core.work()
+    assert kinds(rig.told())[-1] == Kind.ARM
+    rig.tick("0.40")
+    rig.core.work()
+    assert kinds(rig.told()) == [Kind.NEW_ORDER]
+    rig.core.work()
+    assert kinds(rig.told()) == [Kind.ARM]
+    rig.core.work()
+    verdict = rig.replayed(rig.taped())
+    assert verdict.is_clean, verdict.first
+    rig.core.close()
+    rig.close()
+
+
+def test_dry_runs_of_a_strategy_that_arms_leave_nothing_behind():
+    """Armed takes fire in the world apart, and what its strategy does then is refused there too."""
+    rehearsal = Rehearsal(params(sniper(limit=410_000, is_armed=BOTH)))
+    ordered = [kinds(rehearsal.run()).count(Kind.NEW_ORDER) for _ in range(20)]
+    assert ordered[-4:] == [1, 1, 1, 1]
+    assert rehearsal._engine.world.orders.working_count <= 3
