@@ -32,6 +32,12 @@ class State:
 class Strategy(Protocol):
     """A plugin named by dotted path in the configuration.
 
+    Asked means late: between the tick and the order lie `decide`, the gates and the signature. Who
+    knows beforehand what a touch shall lead to returns `Arm`: gates, money and signature are then
+    seen to in quiet, the order leaves in the step of its tick, and `decide` is called in the next.
+    Wanting the same Arm at every call is the way to keep it: what has left, and what was disarmed
+    (halt, stale book, new terms, closed market, money gone), is armed again if the gates let it.
+
     `pair_edge`: wake when a full set bought at the touch earns at least this many micros, or None.
     `follows_touch`: wake whenever a touch of the market moves.
     """
