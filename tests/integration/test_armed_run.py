@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from deadlines import wait_until
 from toys import runtime_root
 
 import engine.cli
@@ -60,17 +60,16 @@ def test_armed_orders_are_signed_ahead_and_replay_to_the_same_bytes(tmp_path: Pa
     )
     with Supervisor(settings(tmp_path), exchange=exchange) as supervisor:
         assert supervisor.start(), supervisor.take_events()
-        end_s = time.monotonic() + DEADLINE_S
-        is_playing = False
-        while not is_playing or supervisor.counters("signer").get("signed_ahead", 0) < 5:
+
+        def counted(process: str, name: str) -> int:
             supervisor.poll()
-            assert time.monotonic() < end_s, supervisor.counters("signer")
             assert supervisor.is_running, supervisor.take_events()
-            if not is_playing and supervisor.counters("core").get("instruments", 0) == 2:
-                start = urllib.request.Request(supervisor.exchange_ready["start"], method="POST")
-                urllib.request.urlopen(start, timeout=5.0).close()
-                is_playing = True
-            time.sleep(0.02)
+            return supervisor.counters(process).get(name, 0)
+
+        wait_until(lambda: counted("core", "instruments") == 2, DEADLINE_S, "the market is known")
+        start = urllib.request.Request(supervisor.exchange_ready["start"], method="POST")
+        urllib.request.urlopen(start, timeout=5.0).close()
+        wait_until(lambda: counted("signer", "signed_ahead") >= 5, DEADLINE_S, "five hits")
         supervisor.stop()
     with TapeReader(tmp_path / "tape.ht") as tape:
         verdict = replay(tape, Engine(EngineParams.from_json(tape.header.params_text)))
