@@ -4,6 +4,7 @@
 asked for ──▶ signed ahead? ──▶ a nonce left? ──▶ RFC 6979
               a look-up         a multiply-add    the curve
 ```
+What is signed ahead is what the core has armed, then what is near to what it asked for last.
 The last rung is the default: equal orders have equal bytes, whoever signs them and however often.
 The upper two are opt-in. A nonce changes the signature only; an order signed ahead has a salt, a
 timestamp and so an id of its own, which the core learns from SIGNED.

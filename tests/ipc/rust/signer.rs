@@ -112,7 +112,7 @@ impl Signer {
                     self.end(order_id);
                 }
             }
-            _ => {} // INSTRUMENT and STATUS are of use to who signs
+            _ => {} // INSTRUMENT, STATUS and ARM are of use to who signs
         }
         0
     }
