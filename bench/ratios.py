@@ -33,7 +33,8 @@ from test_decode import FRAMES, LOCAL_NS, orjson_rows
 
 from engine.backoffice.hdr import P50
 from engine.backoffice.ranks import nearest_rank
-from engine.bench.run import Plan, measure
+from engine.bench.plan import Plan
+from engine.bench.run import measure
 from engine.core import kernel
 from engine.core.world.books import Books
 from engine.math.units import micros_from_text

@@ -12,8 +12,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from engine.bench import market
+from engine.bench.plan import Plan, Signing
 from engine.bench.result import Played, Result
-from engine.bench.run import Plan, measure
+from engine.bench.run import measure
 from engine.bench.stages import STAGES
 from engine.host.errors import RefuseError
 
@@ -22,10 +23,16 @@ REAL = {"rate": 1_000, "ticks": 10_000, "rounds": 5, "warmup_ticks": 200}
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("profile", ["fused", "shared"])
-def test_tick_to_trade(benchmark: BenchmarkFixture, tmp_path: Path, profile: str) -> None:
-    """Every tick is answered by the order that names it, and each stage of it is on the tape."""
-    plan = Plan(profile, **(TINY if benchmark.disabled else REAL))
+@pytest.mark.parametrize(
+    ("profile", "signing"),
+    [*(("fused", signing) for signing in Signing), ("shared", Signing.FULL)],
+)
+def test_tick_to_trade(
+    benchmark: BenchmarkFixture, tmp_path: Path, profile: str, signing: Signing
+) -> None:
+    """Every tick is answered by the order that names it, signed on the rung that was asked for, and
+    each stage of it is on the tape."""
+    plan = Plan(profile, **(TINY if benchmark.disabled else REAL), signing=signing)
     result = benchmark.pedantic(
         lambda: measure(plan, tmp_path, lambda _text: None), rounds=1, iterations=1
     )
@@ -34,6 +41,7 @@ def test_tick_to_trade(benchmark: BenchmarkFixture, tmp_path: Path, profile: str
     assert result.engine.n == result.floor.n == plan.ticks
     orders = plan.ticks - result.coalesced
     assert {name: stage.n for name, stage in result.stages.items()} == dict.fromkeys(STAGES, orders)
+    assert max(result.signed, key=lambda rung: result.signed[rung]) == signing
     benchmark.extra_info.update(result.to_json())
 
 
@@ -69,6 +77,12 @@ def test_a_round_is_never_longer_than_ticks_can_be_told_apart() -> None:
     """A plan that asks for it is refused, with the way out."""
     with pytest.raises(RefuseError, match="take more rounds"):
         _ = Plan("fused", 1_000, 50_000, 2, 100).round_ticks
+
+
+def test_presigned_orders_are_all_armed() -> None:
+    """Asking for some armed ones among them is refused."""
+    with pytest.raises(RefuseError, match="all armed"):
+        _ = Plan("fused", 1_000, 1_000, 2, 100, armed=True, signing=Signing.PRESIGNED).arming
 
 
 def played(*arrived_ns: int, counted: slice = slice(0, None)) -> Played:

@@ -11,10 +11,20 @@ import base64
 import hashlib
 import json
 import secrets
+from enum import IntEnum
 from typing import Any
 
 from engine.host.secrets import Account, ApiCredentials
 from signer.ecdsa import SigningKey
+
+
+class Arming(IntEnum):
+    """Which ticks' orders are armed before them."""
+
+    NEVER = 0
+    IN_TURNS = 1  # so that both ways are measured in one run: see `is_armed`
+    ALWAYS = 2
+
 
 SLUG = "bench-up-or-down"
 TICKS = 8192  # tick numbers repeat after so many: more than can be under way

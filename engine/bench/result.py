@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.backoffice.latency import Percentiles, percentiles
 from engine.bench import market
+from engine.bench.plan import Plan
 from engine.bench.stages import STAGES
 
 LATE_NS = 1_000_000_000
@@ -112,6 +113,8 @@ class Result:
     """A whole run of the bench."""
 
     profile: str
+    signing: str
+    signed: dict[str, int]  # orders by rung, the uncounted ones too
     rate: int
     ticks: int
     coalesced: int
@@ -127,20 +130,16 @@ class Result:
 
     @classmethod
     def of(
-        cls,
-        profile: str,
-        rate: int,
-        played: Sequence[Played],
-        stamps: np.ndarray,
-        *,
-        armed: bool = False,
+        cls, plan: Plan, played: Sequence[Played], stamps: np.ndarray, signed: dict[str, int]
     ) -> Self:
         """Return the result of all rounds, floor and engine in turn."""
         floors, engines = played[::2], played[1::2]
         steps = np.concatenate([each.stages_ns(stamps) for each in engines])
         return cls(
-            profile=profile,
-            rate=rate,
+            profile=plan.profile,
+            signing=plan.signing,
+            signed=signed,
+            rate=plan.rate,
             ticks=sum(len(each.sent_ns) for each in engines),
             coalesced=sum(each.coalesced for each in engines),
             unanswered=sum(each.unanswered for each in engines),
@@ -150,7 +149,7 @@ class Result:
             engine_raw=_all(engines, raw=True),
             floor_raw=_all(floors, raw=True),
             stages=_by_stage(steps),
-            ways={name: Way.of(engines, stamps, is_it) for name, is_it in WAYS if armed},
+            ways={name: Way.of(engines, stamps, is_it) for name, is_it in WAYS if plan.armed},
             rounds=tuple((_median(f), _median(e)) for f, e in zip(floors, engines, strict=True)),
         )
 
@@ -158,7 +157,8 @@ class Result:
         """Return what `halftick bench tick-to-trade --json` prints; microseconds."""
         return {
             "profile": self.profile,
-            "signing": "full",
+            "signing": self.signing,
+            "signed": self.signed,
             "rate": self.rate,
             "ticks": self.ticks,
             "coalesced": self.coalesced,

@@ -21,63 +21,37 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.bench import market
+from engine.bench.plan import Plan, Signing
 from engine.bench.result import Played, Result
 from engine.bench.stages import stamps_of
+from engine.bus.counters import CounterFile
 from engine.host import pin
 from engine.host.config.load import settings_of
 from engine.host.config.schema import Settings
-from engine.host.errors import HostError, RefuseError
+from engine.host.errors import HostError
 from engine.host.plan import Role, python_command
 from engine.host.supervisor import Supervisor
 
 ENGINE, FLOOR = "engine", "floor"
 ROUND_S_MAX = 120.0  # beyond the ticks themselves
 READY_S_MAX = 60.0
-CLOSING_TICKS = 20  # uncounted: a tick that was coalesced is answered by a later one
 SETTLE_S = 0.2  # for who was stopped to do what it has missed: heartbeats, housekeeping
 TRIAL_TICKS, RETRY_S = 20, 0.1
 PATIENT_MS = 3_600_000  # what is stopped between its rounds must not be taken for dead
 STRATEGY = "engine.bench.strategy:OneOrderATick"
+NONCES = 1 << 14  # the pool is full before the first tick and lasts for the whole bench
+SIGNED_BY = {"full": "signed_full", "nonce": "signed_with_nonce", "presigned": "signed_ahead"}
 _PATIENCE = {"silence_ms_max": PATIENT_MS}
 
 
 class RoundError(HostError):
     """A round the venue cannot play: the client has not subscribed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to measure. rate: ticks a second.  ticks: counted ones, over all rounds.
-
-    armed: some of the orders are armed, so that both ways are measured in the same rounds.
-    """
-
-    profile: str
-    rate: int
-    ticks: int
-    rounds: int
-    warmup_ticks: int
-    armed: bool = False
-
-    @property
-    def round_ticks(self) -> tuple[int, int]:
-        """The counted ticks of one round, and all of them; the books end as they began."""
-        counted = -(-self.ticks // self.rounds)
-        every = self.warmup_ticks + counted + CLOSING_TICKS
-        every += -every % market.STATE_TICKS
-        if every > market.ROUND_TICKS_MAX:
-            raise RefuseError(
-                f"too many ticks for a round: ticks={every}, max={market.ROUND_TICKS_MAX}; "
-                "take more rounds"
-            )
-        return counted, every
 
 
 def measure(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Result:
@@ -95,10 +69,21 @@ def measure(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Result:
                 rig.place()
                 played = rig.play(plan, tell)
             offset_ns = supervisor.fleet.clock.offset_ns
+            signed = _signed(supervisor.fleet.runtime_dir)
             supervisor.stop()
     tell("reading the tape")
     stamps = stamps_of(directory / "run" / "tape.ht", offset_ns)
-    return Result.of(plan.profile, plan.rate, played, stamps, armed=plan.armed)
+    return Result.of(plan, played, stamps, signed)
+
+
+def _signed(runtime_dir: Path) -> dict[str, int]:
+    """Return how many orders were signed on each rung, warm-up and all."""
+    counters = CounterFile.attach(runtime_dir / "signer.counters")
+    try:
+        seen = counters.snapshot()
+    finally:
+        counters.close()
+    return {rung: seen[counter] for rung, counter in SIGNED_BY.items()}
 
 
 class Rig:
@@ -260,7 +245,7 @@ def _settings(plan: Plan, directory: Path, urls: dict[str, str]) -> Settings:
             "markets": {"slugs": [market.SLUG]},
             "feeds": {"market": {"feeds": ["gamma", "clob_market", "clob_user"]} | _PATIENCE},
             "strategy": {
-                "tick_taker": {"enabled": True, "path": STRATEGY, "armed": int(plan.armed)}
+                "tick_taker": {"enabled": True, "path": STRATEGY, "armed": int(plan.arming)}
             },
             "risk": {
                 "order_notional_usd_max": much,
@@ -271,7 +256,8 @@ def _settings(plan: Plan, directory: Path, urls: dict[str, str]) -> Settings:
                 "book_age_ms_max": PATIENT_MS,
             },
             "signer": {
-                "presigned": int(plan.armed),  # room for the one order that is armed
+                "presigned": int(plan.arming > 0),  # room for the one order that is armed
+                "nonces": NONCES if plan.signing is Signing.NONCE else 0,
                 "presigned_levels": 0,
                 "size_shares_max": many,
                 "order_notional_usd_max": many,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.bench.market import is_armed, size_of
+from engine.bench.market import Arming, is_armed, size_of
 from engine.core.intents import Arm, Intent, Take
 from engine.core.params import StrategyParams
 from engine.core.strategies.base import Event, State
@@ -26,8 +26,8 @@ class Memory:
 class OneOrderATick:
     """Buys Down at its ask, fill-or-kill, whenever that ask has moved.
 
-    The parameter `armed`, if not 0: `engine.bench.market.is_armed` says for which ticks the order
-    is armed one tick ahead. Ticks take turns between two asks, so the next ask is the one before.
+    The parameter `armed` is an `Arming`: for which ticks the order is armed one tick ahead. Ticks
+    take turns between two asks, so the next ask is the one before.
     """
 
     pair_edge: int | None = None
@@ -35,7 +35,7 @@ class OneOrderATick:
 
     def __init__(self, params: StrategyParams) -> None:
         """Take the parameters."""
-        self._arms = bool(params.values.get("armed"))
+        self._arming = Arming(int(params.values.get("armed", Arming.NEVER)))
 
     def initial(self) -> Memory:
         """Return an empty memory."""
@@ -52,11 +52,16 @@ class OneOrderATick:
         intents: list[Intent] = []
         if tick != memory.armed:
             intents.append(_take(down, touch.ask, tick))
-        if self._arms and memory.ask and is_armed(tick + 1):
+        if memory.ask and self._arms(tick + 1):
             memory.armed = tick + 1
             intents.append(Arm(down, _take(down, memory.ask, tick + 1)))
         memory.ask = touch.ask
         return intents
+
+    def _arms(self, tick: int) -> bool:
+        if self._arming == Arming.IN_TURNS:
+            return bool(is_armed(tick))
+        return self._arming == Arming.ALWAYS
 
 
 def _take(instrument: int, limit: int, tick: int) -> Take:

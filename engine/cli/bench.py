@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.bench.circumstances import circumstances
-from engine.bench.run import Plan, measure
+from engine.bench.plan import Plan, Signing
+from engine.bench.run import measure
 from engine.cli.runs import JsonOption
 from engine.host.errors import RefuseError
 
@@ -41,6 +42,9 @@ def tick_to_trade(
     armed: Annotated[
         bool, typer.Option("--armed", help="Arm every other 64 ticks: both ways in one run.")
     ] = False,
+    signing: Annotated[
+        Signing, typer.Option(help="The rung of the ladder; presigned orders are all armed.")
+    ] = Signing.FULL,
     as_json: JsonOption = False,
 ) -> None:
     """Measure from a frame on the market socket to the order's last byte at the venue.
@@ -49,7 +53,7 @@ def tick_to_trade(
     """
     if profile not in PROFILES:
         raise RefuseError(f"unknown profile: profile={profile}, profiles={','.join(PROFILES)}")
-    plan = Plan(profile, rate, ticks, rounds, warmup, armed)
+    plan = Plan(profile, rate, ticks, rounds, warmup, armed, signing)
     console = Console(stderr=True, quiet=as_json)
     with (
         tempfile.TemporaryDirectory(prefix="halftick-bench-") as directory,
@@ -69,7 +73,10 @@ def tick_to_trade(
 
 def _show(result: dict[str, Any]) -> None:
     console = Console(highlight=False)
-    title = f"tick to trade, {result['profile']}, {result['rate']}/s, {result['ticks']} ticks"
+    title = (
+        f"tick to trade, {result['profile']}, {result['signing']}, {result['rate']}/s, "
+        f"{result['ticks']} ticks"
+    )
     table = Table("microseconds", title=title, title_justify="left", box=None, header_style="dim")
     for name in ("p50", "p99", "p99.9"):
         table.add_column(name, justify="right")
