@@ -61,6 +61,7 @@ def _sampled(touches: np.ndarray) -> np.ndarray:
         int64[:, ::1], int64[::1], int64[:, :, ::1], uint64[:, :, ::1], int64[:, ::1], int64[:, ::1]
     ),
     cache=True,
+    _nrt=False,
 )
 def _follow(rows, sequences, sizes, bits, tops, out):  # type: ignore[no-untyped-def]
     """Apply the LEVELS rows; write the touch after each whole frame into out, return how many.

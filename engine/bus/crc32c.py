@@ -30,7 +30,7 @@ def _tables() -> np.ndarray:
 _TABLES = _tables()
 
 
-@njit(types.uint32(_BYTES), cache=True)
+@njit(types.uint32(_BYTES), cache=True, _nrt=False)
 def _checksum(data: np.ndarray) -> np.uint32:
     crc = np.uint32(0xFFFFFFFF)
     whole = data.size - data.size % 8
@@ -50,7 +50,7 @@ def _checksum(data: np.ndarray) -> np.uint32:
     return crc ^ np.uint32(0xFFFFFFFF)
 
 
-@njit(types.void(_ROWS, types.int64, types.int64, types.uint32[::1]), cache=True)
+@njit(types.void(_ROWS, types.int64, types.int64, types.uint32[::1]), cache=True, _nrt=False)
 def crc32c_rows(rows: np.ndarray, start: int, stop: int, out: np.ndarray) -> None:
     """Hot path. Set `out[i]` to the CRC32C of bytes `start` to `stop` of row i.
 

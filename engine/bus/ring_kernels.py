@@ -3,6 +3,9 @@
 `ring` is the whole file as int64 words (`ring_header` draws it). `local` is the caller's own side,
 int64[4], in private memory: where it stands, what it last saw of the other side, the capacity as
 checked at attach (so that a damaged header cannot send an index out of bounds) and its losses.
+
+`_nrt=False`: nothing here makes an array, and counting references to those handed in would cost as
+much as the move itself.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ _ROWS = types.Array(types.int64, 2, "C")
 _ROWS_READ = types.Array(types.int64, 2, "C", readonly=True)
 
 
-@njit(types.boolean(_WORDS), cache=True, inline="always")
+@njit(types.boolean(_WORDS), cache=True, inline="always", _nrt=False)
 def take_back_waiting(ring: np.ndarray) -> bool:
     """Return whether a reader may be asleep, and take its word back; before head moves, never
     after: it could be the word of a reader that has read what is new and lies down again."""
@@ -44,7 +47,7 @@ def take_back_waiting(ring: np.ndarray) -> bool:
     return True
 
 
-@njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
+@njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True, _nrt=False)
 def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
     """Hot path. Publish every row and return DONE or DONE_WAKE; never waits.
 
@@ -78,7 +81,7 @@ def publish_broadcast(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> 
     return DONE_WAKE if is_anyone_asleep or load_acquire(ring, WAITING_WORD) else DONE
 
 
-@njit(types.int64(_WORDS_READ, _ROWS, _WORDS), cache=True)
+@njit(types.int64(_WORDS_READ, _ROWS, _WORDS), cache=True, _nrt=False)
 def poll_broadcast(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
     """Hot path. Copy what is new into `out`, oldest first, and return how many.
 
@@ -115,7 +118,7 @@ def poll_broadcast(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
     return count
 
 
-@njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True)
+@njit([types.int64(_WORDS, rows, _WORDS) for rows in (_ROWS, _ROWS_READ)], cache=True, _nrt=False)
 def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
     """Hot path. Put all rows in and return DONE or DONE_WAKE, or none and FULL."""
     count, capacity = rows.shape[0], local[CAPACITY]
@@ -140,7 +143,7 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
     return DONE_WAKE if is_anyone_asleep or load_acquire(ring, WAITING_WORD) else DONE
 
 
-@njit(types.int64(_WORDS, _ROWS, _WORDS), cache=True)
+@njit(types.int64(_WORDS, _ROWS, _WORDS), cache=True, _nrt=False)
 def poll_queue(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
     """Hot path. Take up to `len(out)` records, oldest first, and return how many.
 

@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from numba import njit
 
+from engine.bus import ring_kernels
 from engine.core import armed_kernel, kernel
 from engine.core.world import depth
 from feeds import clob_levels, clob_scan
 from signer import keccak, templates
 
 KERNELS = [
+    ring_kernels.publish_broadcast,
+    ring_kernels.poll_broadcast,
+    ring_kernels.offer_queue,
+    ring_kernels.poll_queue,
     clob_scan.scan,
     clob_scan._object,
     clob_levels.book_side,
