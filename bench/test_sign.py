@@ -11,10 +11,11 @@ official clients run in processes of their own, in turn with ours: a round each,
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,17 @@ class Contender:
         return statistics.median(self._p99)
 
 
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process and those it starts on one core: two cores may differ in speed twofold."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def ours(rungs: Rungs, what: str) -> Contender:
     """A rung of the ladder."""
     desk = Desk(rungs)
@@ -225,7 +237,7 @@ def test_the_ladder_beside_the_official_clients(
         "nonce, whole request": ours(NONCES, "request"),
         "ahead, pick to whole request": ours(AHEAD, "pick"),
     }
-    with ExitStack() as clients:
+    with one_core(), ExitStack() as clients:
         for name in ("py-clob-client-v2", "polymarket-client"):
             for also, calls in ((("coincurve",), CLIENT_CALLS), ((), CLIENT_CALLS // 4)):
                 try:
