@@ -298,7 +298,7 @@ class Host(Section):
     ring_memory: RingMemory = RingMemory()
     park: Literal["timer", "futex"] = "timer"
     park_us: PositiveCount = 100
-    warm_us: Count = 50
+    warm_us: Count = 150
     instruments_max: PositiveCount = 256
     ready_ms_max: PositiveCount = 60_000
     heartbeat_ms_max: PositiveCount = 10_000
