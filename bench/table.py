@@ -127,12 +127,14 @@ def machine(run: Mapping[str, Any]) -> list[str]:
 
 
 def tick_to_trade(benches: Sequence[Bench]) -> list[str]:
-    """Return the table of the whole path, a column a profile, and the stages below."""
+    """Return the table of the whole path, a column a run, and the stages below."""
     results = [b["extra_info"] for b in benches if "floor_p50_us" in b["extra_info"]]
     if not results:
         return []
-    names = [f"{r['profile']} p50 / p99 us" for r in results]
-    lines = ["### Tick to trade", "", _row("", *names), _row("---", *("---:" for _ in results))]
+    names = [f"{r['profile']}, {r['signing']}{', half armed' * ('armed' in r)}" for r in results]
+    method = "p50 / p99 in microseconds, by profile and rung; presigned orders are all armed."
+    lines = ["### Tick to trade", "", method, ""]
+    lines += [_row("", *names), _row("---", *("---:" for _ in results))]
     for label, prefix in (("**engine**", ""), ("floor", "floor_")):
         for how, of in (("", dict), (", from the frame's own stamp", lambda r: r["raw"])):
             cells = [_pair(of(r)[f"{prefix}p50_us"], of(r)[f"{prefix}p99_us"]) for r in results]
