@@ -70,7 +70,7 @@ memo: install  ## write ops/RUST_DECISION.md from a bench of each profile and a 
 	@$(BIN)/halftick demo --directory runs/memo > /dev/null
 	@$(BIN)/halftick memo .benchmarks/fused.json .benchmarks/shared.json runs/memo
 
-bench-peers: install $(PEERS)/.installed  ## measure what others would use beside us; ten minutes
+bench-peers: install $(PEERS)/.installed  ## measure what others would use beside us; four minutes
 	@for peer in frame_decode ipc http_post stock_stack; do \
 		PYTHONPATH=bench:tests $(PEERS)/bin/python bench/peers/$$peer.py || exit 1; done
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from engine.bus.counters import CounterFile
-from engine.host.clock import Clock
 from engine.host.duty import DRY_RUNS, ERRORS, WORK, create_counters
 from engine.host.idle import Idle, Wait
 from engine.host.log import ErrorLog
@@ -16,18 +16,6 @@ from engine.host.runner import DutyLoop
 
 WARM_US = 50
 WARM_NS = WARM_US * 1_000
-
-
-class Hand(Clock):
-    """A clock the test moves."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.at_ns = 10**18
-
-    def now_ns(self) -> int:
-        """Return where the test has put it."""
-        return self.at_ns
 
 
 class Worker:
@@ -83,7 +71,7 @@ class Rig:
 
     def __init__(self, directory: Path, wait: Wait = Wait.YIELD) -> None:
         self.told: list[str] = []
-        self.clock = Hand()
+        self.clock = HandClock()
         self.source = Source("source", self.told)
         self.core, self.signer = Athlete("core", self.told), Athlete("signer", self.told)
         self.counters: CounterFile = create_counters(directory / "t.counters")

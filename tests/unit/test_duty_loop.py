@@ -9,28 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from engine.bus.counters import CounterFile
 from engine.host import proc
-from engine.host.clock import Clock
 from engine.host.duty import COLLECTIONS, create_counters
 from engine.host.idle import Idle, Wait
 from engine.host.log import ErrorLog
 from engine.host.runner import HELD_UP_NS, HOUSEKEEPING_NS, QUIET_NS, UNCOLLECTED_NS_MAX, DutyLoop
 
 PR_GET_TIMERSLACK = 30
-
-
-class Hand(Clock):
-    """A clock the test moves."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.at_ns = 10**18
-
-    def now_ns(self) -> int:
-        """Return where the test has put it."""
-        return self.at_ns
 
 
 class Worker:
@@ -54,7 +42,7 @@ class Rig:
     """A started loop whose rounds the test makes, a stated time apart."""
 
     def __init__(self, directory: Path) -> None:
-        self.clock, self.worker = Hand(), Worker()
+        self.clock, self.worker = HandClock(), Worker()
         self.counters: CounterFile = create_counters(directory / "t.counters")
         self.loop = DutyLoop(
             [self.worker],
