@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine.bus.counters import CounterFile
+from engine.bus.counters import read_counters
 from engine.bus.ring import inspect_ring
 from engine.bus.shm import BusError
 from engine.host.errors import HostError
@@ -35,7 +35,7 @@ class RuntimeCollector(Collector):
             "halftick_counter", "a process's own counters", labels=("process", "name")
         )
         for path in sorted(self._runtime_dir.glob("*.counters")):
-            for name, value in read_counters(path).items():
+            for name, value in _read_counters(path).items():
                 counters.add_metric((path.stem, name), value)
         yield counters
         rings = {
@@ -55,16 +55,12 @@ class RuntimeCollector(Collector):
         yield from rings.values()
 
 
-def read_counters(path: Path) -> dict[str, int]:
-    """Return the counters of one process; none where its file is just gone or half made."""
+def _read_counters(path: Path) -> dict[str, int]:
+    """Return the counters of one process; none where its file is just gone, or was cut."""
     try:
-        counters = CounterFile.attach(path)
+        return read_counters(path)
     except BusError:
         return {}
-    try:
-        return counters.snapshot()
-    finally:
-        counters.close()
 
 
 def _read_ring(path: Path) -> dict[str, int]:

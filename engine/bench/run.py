@@ -30,7 +30,7 @@ from engine.bench import market
 from engine.bench.plan import Plan, Signing
 from engine.bench.result import Played, Result
 from engine.bench.stages import stamps_of
-from engine.bus.counters import CounterFile
+from engine.bus.counters import read_counters
 from engine.host import pin
 from engine.host.config.load import settings_of
 from engine.host.config.schema import Settings
@@ -78,11 +78,7 @@ def measure(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Result:
 
 def _signed(runtime_dir: Path) -> dict[str, int]:
     """Return how many orders were signed on each rung, warm-up and all."""
-    counters = CounterFile.attach(runtime_dir / "signer.counters")
-    try:
-        seen = counters.snapshot()
-    finally:
-        counters.close()
+    seen = read_counters(runtime_dir / "signer.counters")
     return {rung: seen[counter] for rung, counter in SIGNED_BY.items()}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engine.cli.runs import JsonOption, NameOption, chosen_run
@@ -18,7 +19,7 @@ from engine.host.status import RunStatus, read_status
 def status(name: NameOption = "", as_json: JsonOption = False) -> None:
     """Show a run's processes, its halt and whether the venue is reached.
 
-    Exit code 0 when every process is ready and nothing is halted, else 1.
+    Exit code 0 when every process is ready and nothing is halted or damaged, else 1.
     """
     found = read_status(chosen_run(name))
     unreachable = unreachable_urls(found)
@@ -44,6 +45,8 @@ def _print(found: RunStatus, unreachable: list[str], console: Console) -> None:
     console.print(f"venue      {found.venue.get('rest_url', '-')}")
     for url in unreachable:
         console.print(f"[bold red]unreachable[/] {url}")
+    for line in found.damage:
+        console.print(f"[bold red]damaged[/]    {escape(line)}")
     if found.halt is not None:
         halt = found.halt
         console.print(f"[bold red]HALTED[/]     {halt.reason} since {halt.at}: {halt.detail}")

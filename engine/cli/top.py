@@ -87,7 +87,8 @@ def _picture(found: Rates, *, every: bool) -> RenderableType:
         if every or any(counter.value for counter in process.own.values())
     ]
     columns = Columns(own, padding=(0, 4))
-    return Group(_process_table(found), Text(), _ring_table(found), Text(), columns)
+    damage = [Text(f"damaged  {line}", "bold red") for line in found.damage]
+    return Group(*damage, _process_table(found), Text(), _ring_table(found), Text(), columns)
 
 
 def _process_table(found: Rates) -> Table:

@@ -51,6 +51,7 @@ class Child:
         self.output = output
         self.started_s = time.monotonic()
         self.is_settled = False  # its end has been dealt with
+        self.damage = ""  # what became of its counters, if somebody cut them
         self._counters_path = counters
         self._counters: CounterFile | None = None
         self._process = self._spawn(installation, account, sealed, reads_stdout)
@@ -115,16 +116,31 @@ class Child:
         return self._process.poll() is None
 
     def counters(self) -> dict[str, int]:
-        """Return its counters, empty until it has made them."""
+        """Return its counters; empty until it has made them, and once there is `damage`."""
+        if self.damage:
+            return {}
         if self._counters is None:
             with contextlib.suppress(BusError):
-                found = CounterFile.attach(self._counters_path)
-                # A restarted process finds the file of its former self: not ours to believe.
-                if found.snapshot().get("pid") == self.pid:
-                    self._counters = found
-                else:
-                    found.close()
-        return self._counters.snapshot() if self._counters is not None else {}
+                self._counters = self._own_counters()
+        if self._counters is None:
+            return {}
+        try:
+            return self._counters.snapshot()
+        except BusError as error:
+            self.damage = str(error)
+            return {}
+
+    def _own_counters(self) -> CounterFile | None:
+        """Return the file it has made; a restarted process finds its former self's before that."""
+        found = CounterFile.attach(self._counters_path)
+        try:
+            if found.snapshot().get("pid") == self.pid:
+                return found
+        except BusError:
+            found.close()
+            raise
+        found.close()
+        return None
 
     @property
     def is_ready(self) -> bool:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from engine.bus.ring import Discipline, RingInfo
 from engine.host.runfile import RunFile
-from engine.host.status import ProcessStatus, read_processes, read_rings
+from engine.host.status import ProcessStatus, damaged_files, read_processes, read_rings
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A run at one moment. at_ns: by the run's own clock."""
+    """A run at one moment. at_ns: by the run's own clock.  damage: what cannot be believed."""
 
     at_ns: int
     processes: Mapping[str, ProcessStatus]
     rings: Mapping[str, RingInfo]
+    damage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Rates:
     seconds: float
     processes: dict[str, ProcessRates]
     rings: dict[str, RingRates]
+    damage: tuple[str, ...]
 
 
 def look(run: RunFile) -> Look:
@@ -61,6 +63,7 @@ def look(run: RunFile) -> Look:
         at_ns=run.clock().now_ns(),
         processes={process.name: process for process in read_processes(run)},
         rings={ring.name: ring for ring in read_rings(run.runtime_dir)},
+        damage=damaged_files(run.runtime_dir),
     )
 
 
@@ -91,7 +94,7 @@ def rates(before: Look | None, after: Look) -> Rates:
             published=_counter(ring.head, was.head if was else None, seconds),
             waiting=ring.lag if ring.discipline is Discipline.QUEUE else None,
         )
-    return Rates(seconds, processes, rings)
+    return Rates(seconds, processes, rings, after.damage)
 
 
 def _counter(value: int, before: int | None, seconds: float) -> Counter:

@@ -15,7 +15,7 @@ import stat
 import time
 from pathlib import Path
 
-from engine.bus.counters import CounterFile
+from engine.bus.counters import read_counters
 from engine.bus.shm import BusError
 from engine.host import proc
 from engine.host.errors import RefuseError
@@ -179,11 +179,7 @@ def leave_if_orphaned(runtime: RunFile, process: str) -> None:
 def _is_in_use(path: Path) -> bool:
     """Return whether a counter file belongs to another living process."""
     try:
-        counters = CounterFile.attach(path)
+        pid = read_counters(path).get("pid", 0)
     except BusError:
         return False
-    try:
-        pid = counters.get(counters.index("pid"))
-        return pid != os.getpid() and proc.is_alive(pid)
-    finally:
-        counters.close()
+    return pid not in (0, os.getpid()) and proc.is_alive(pid)

@@ -57,19 +57,25 @@ def _cancel_orders(
 ) -> bool:
     """Have every order cancelled; return whether the core says that none is open."""
     core, signer = fleet.one(Role.CORE), fleet.one(Role.SIGNER)
-    if core is None or core.counters().get("state", State.STARTING) == State.STARTING:
-        return True  # it was never ready: nothing was ever sent
+    if core is None or _never_ready(core):
+        return True  # nothing was ever sent
     if core.is_ready and fleet.tell_core(Reason.HALT_STOPPING, is_engaged=True):
         deadline_s = time.monotonic() + fleet.settings.host.stop_ms_max / 1_000
         is_signing = signer is None or signer.is_alive
         if is_signing and _wait_until_flat(core, signer, deadline_s, is_hurried):
             note("run", "cancelled", "no order is open")
             return True
-    left = core.counters().get("orders_open", 0)
+    left = core.counters().get("orders_open", "unknown" if core.damage else 0)
     is_cancelled = cancel_all() if cancel_all is not None else False
     how = "cancelled from here" if is_cancelled else "not seen to be cancelled"
     note("run", "unverified", f"orders_open={left}, {how}")
     return False
+
+
+def _never_ready(core: Child) -> bool:
+    """Return whether it is seen to have been starting up all its life."""
+    state = core.counters().get("state", State.STARTING)
+    return state == State.STARTING and not core.damage
 
 
 def _wait_until_flat(
@@ -80,7 +86,11 @@ def _wait_until_flat(
     while True:
         now_s = time.monotonic()
         counters = core.counters()
-        is_flat = bool(counters.get("halted", 1)) and not counters.get("orders_open", 0)
+        is_flat = (
+            not core.damage
+            and bool(counters.get("halted", 1))
+            and not counters.get("orders_open", 0)
+        )
         if not is_flat:
             flat_since_s = None
         elif flat_since_s is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.bus.counters import CounterFile
+from engine.bus.counters import read_counters
 from engine.bus.ring import RingInfo, inspect_ring
 from engine.bus.shm import BusError
 from engine.host import proc, rundir
@@ -37,7 +38,10 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run. supervisor_pid: 0 = it is dead.  venue: the URLs in use.  halt: the latch, if any."""
+    """A run. supervisor_pid: 0 = it is dead.  venue: the URLs in use.  halt: the latch, if any.
+
+    damage: a line for each file of counters and each ring that is none any more.
+    """
 
     name: str
     supervisor_pid: int
@@ -48,14 +52,16 @@ class RunStatus:
     halt: Halt | None
     processes: tuple[ProcessStatus, ...]
     rings: tuple[RingInfo, ...]
+    damage: tuple[str, ...] = ()
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the supervisor and every process live, all are ready, and nothing is halted."""
+        """Whether all processes live and are ready, and nothing is halted or damaged."""
         ready = State.READY.name
         return (
             self.supervisor_pid > 0
             and self.halt is None
+            and not self.damage
             and bool(self.processes)
             and all(process.state == ready for process in self.processes)
         )
@@ -64,8 +70,8 @@ class RunStatus:
 def read_status(runtime_dir: Path) -> RunStatus:
     """Return what is to be seen of the run in `runtime_dir`.
 
-    Raises RefuseError when there is no run file there. Files that vanish or are half made while we
-    look are left out.
+    Raises RefuseError when there is no run file there. Files that vanish while we look are left
+    out.
     """
     run = RunFile.load(runtime_dir)
     settings = run.settings
@@ -80,20 +86,19 @@ def read_status(runtime_dir: Path) -> RunStatus:
         halt=HaltLatch(run.state_dir).read(),
         processes=read_processes(run),
         rings=read_rings(runtime_dir),
+        damage=damaged_files(runtime_dir),
     )
 
 
 def read_processes(run: RunFile) -> tuple[ProcessStatus, ...]:
-    """Return every process that has counters, by name."""
+    """Return every process that has counters to be believed, by name."""
     now_ns = run.clock().now_ns()
     found = []
     for path in sorted(run.runtime_dir.glob("*.counters")):
         try:
-            counters = CounterFile.attach(path)
+            values = read_counters(path)
         except BusError:
             continue
-        values = counters.snapshot()
-        counters.close()
         if not set(PROCESS_COUNTERS) <= set(values):
             continue
         common = {name: values.pop(name) for name in PROCESS_COUNTERS}
@@ -125,15 +130,21 @@ def read_rings(runtime_dir: Path) -> tuple[RingInfo, ...]:
     return tuple(found)
 
 
-def damaged_rings(runtime_dir: Path) -> list[str]:
-    """Return what is wrong with each ring that is none any more: cut, or overwritten."""
+def damaged_files(runtime_dir: Path) -> tuple[str, ...]:
+    """Return what is wrong with each file of counters and each ring that was cut or overwritten."""
     found = []
-    for path in sorted(runtime_dir.glob("*.ring")):
-        try:
-            inspect_ring(path)
-        except BusError as error:
-            found.append(str(error))
-    return found
+    looks: tuple[tuple[str, Callable[[Path], object]], ...] = (
+        ("*.counters", read_counters),
+        ("*.ring", inspect_ring),
+    )
+    for pattern, look in looks:
+        for path in sorted(runtime_dir.glob(pattern)):
+            try:
+                look(path)
+            except BusError as error:
+                if path.exists():  # else it is in order: a process that ends takes its file along
+                    found.append(str(error))
+    return tuple(found)
 
 
 def _state_name(pid: int, state: int) -> str:

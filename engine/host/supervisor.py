@@ -9,7 +9,8 @@ signer       latch a halt, tell the core, cancel all from here by API credential
 exchange     (paper) latch a halt; stop, exit 1
 supervisor   the kernel sends every process SIGTERM; the last one removes the runtime directory
 ```
-A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead.
+A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead; so is one
+whose counters were cut, for nobody sees it beat.
 
 One thread, the main one. The caller calls `poll()` some twenty times a second while `is_running`,
 then `stop()`; leaving the `with` block ends everything too, whatever happened before.
@@ -38,7 +39,7 @@ from engine.host.plan import Part, Role
 from engine.host.processes import Child
 from engine.host.secrets import Account, SealedKey
 from engine.host.shutdown import QUIET_S, shut_down
-from engine.host.status import damaged_rings, read_status
+from engine.host.status import damaged_files, read_status
 from engine.wire.codes import Reason
 
 CancelAll = Callable[[Account, str], bool]  # account without key, REST URL -> whether it is done
@@ -133,6 +134,9 @@ class Supervisor:
             if not child.is_alive:
                 child.is_settled = True
                 self._on_death(child)
+            elif child.damage:
+                self._note(child.name, "stalled", f"{child.damage}: pid={child.pid}; killing it")
+                child.kill()
             elif child.name in self._unready:
                 self._note_ready(child)
             elif self._is_stuck(child):
@@ -261,7 +265,7 @@ class Supervisor:
         self._unready.discard(child.name)
         detail = f"exit_code={child.exit_code}, log={child.output}{child.last_words()}"
         if child.exit_code == -signal.SIGBUS:  # it touched shared memory that is not there
-            detail = "; ".join([detail, *damaged_rings(self.fleet.runtime_dir)])
+            detail = "; ".join([detail, *damaged_files(self.fleet.runtime_dir)])
         self._note(child.name, "died", detail)
         what = f"process {child.name} died: exit_code={child.exit_code}"
         match child.part.role:

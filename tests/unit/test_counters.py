@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,47 @@ def test_what_is_no_counter_file_is_refused(tmp_path: Path, content: bytes | Non
         path.write_bytes(content)
     with pytest.raises(BusError, match=r"x\.counters"):
         CounterFile.attach(path)
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path):
+    """Somebody wrote over the names: an error that names the file, not one of decoding."""
+    path = tmp_path / "x.counters"
+    CounterFile.create(path, NAMES).close()
+    path.write_bytes(path.read_bytes()[:-64] + b"\xff" * 64)
+    with pytest.raises(BusError, match=r"not UTF-8: file=.*x\.counters"):
+        CounterFile.attach(path)
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path):
+    """What is no plain file is refused at once, with nobody at the other end of it."""
+    os.mkfifo(tmp_path / "x.counters")
+    with pytest.raises(BusError, match=r"plain file of ours: file=.*x\.counters"):
+        CounterFile.attach(tmp_path / "x.counters")
+
+
+@pytest.mark.parametrize("bytes_left", [0, 8, 40, 200])
+def test_who_watches_a_file_that_is_cut_is_told(tmp_path: Path, bytes_left: int):
+    """Wherever it was cut, the next look is an error that names the file, and never a SIGBUS."""
+    path = tmp_path / "x.counters"
+    CounterFile.create(path, NAMES).close()
+    observer = CounterFile.attach(path)
+    assert observer.snapshot() == dict.fromkeys(NAMES, 0)
+    os.truncate(path, bytes_left)
+    said = rf"cut or overwritten: file=.*x\.counters, bytes={bytes_left}, expected=232"
+    with pytest.raises(BusError, match=said):
+        observer.snapshot()
+    with pytest.raises(BusError, match=said):
+        observer.get(0)
+    observer.close()
+
+
+def test_zeros_in_place_of_what_was_cut_are_not_believed(tmp_path: Path):
+    """A file that is cut and made as long again is as little a counter file as a short one."""
+    path = tmp_path / "x.counters"
+    CounterFile.create(path, NAMES).close()
+    observer = CounterFile.attach(path)
+    os.truncate(path, 0)
+    os.truncate(path, 232)
+    with pytest.raises(BusError, match=r"cut or overwritten: file=.*x\.counters"):
+        observer.get(0)
+    observer.close()

@@ -150,3 +150,19 @@ def test_a_run_that_is_not_there_is_named(run: RunFile) -> None:
     """The error says which runs there are."""
     result = command("--name", "other", "--once")
     assert "name=other, running=toy" in str(result.exception)
+
+
+def test_counters_that_were_cut_are_named_in_place_of_the_process(
+    run: RunFile, core: CounterFile
+) -> None:
+    """A cut file is one red line and one string in the JSON, and the rest is shown as ever."""
+    recorder = run.counters("recorder")
+    create_counters(recorder).close()
+    os.truncate(recorder, 0)
+    shown = command("--once", "--interval", "0.05")
+    assert shown.exit_code == 0
+    assert f"file={recorder}" in shown.stdout.replace("\n", "")
+    found = json.loads(command("--once", "--json", "--interval", "0.05").stdout)
+    assert list(found["processes"]) == ["core"]
+    (line,) = found["damage"]
+    assert str(recorder) in line
