@@ -1,4 +1,7 @@
-"""`halftick orderlog …`: what the signer signed, read back and checked."""
+"""`halftick orderlog …`: what the signer signed, read back and checked.
+
+Exit codes are those of `halftick tape`: 1 where a log is damaged, 78 for a file that is none.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ import orjson
 import typer
 from rich.console import Console
 
-from engine.host.errors import Exit, RefuseError
+from engine.host.errors import Exit, HostError, RefuseError
 from engine.host.log import iso_time
 from engine.wire.codes import Reason
-from signer.log_format import EntryKind, LogError, Placed, Scan, scan
+from signer.log_format import HEADER, EntryKind, LogError, Placed, Scan, scan
 
 LogArgument = Annotated[Path, typer.Argument(help="an order log, such as runs/demo/orders.log")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -31,7 +34,10 @@ def orderlog_app() -> typer.Typer:
 
 
 def verify(log: LogArgument, as_json: JsonOption = False) -> None:
-    """Check every entry's checksum and sequence; exit with 1 where anything is damaged."""
+    """Check every entry's checksum and sequence.
+
+    Exit code 0 whole (a last entry may be torn), 1 damaged, 78 no order log or not readable.
+    """
     damage = ""
     found = Scan([], 0, 0)
     data = _read(log)
@@ -58,10 +64,18 @@ def verify(log: LogArgument, as_json: JsonOption = False) -> None:
 
 
 def dump(log: LogArgument, as_json: JsonOption = False) -> None:
-    """Print every entry, one a line; with --json the exact body bytes too."""
+    """Print every entry, one a line; with --json the exact body bytes too.
+
+    Exit code 0 all printed, 1 damaged and so nothing printed, 78 no order log or not readable.
+    """
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    data = _read(log)
     try:
-        for placed in scan(_read(log), str(log)).entries:
+        entries = scan(data, str(log)).entries
+    except LogError as error:
+        raise HostError(str(error)) from None
+    try:
+        for placed in entries:
             entry = _describe(placed)
             if as_json:
                 _print_json(entry)
@@ -75,10 +89,13 @@ def dump(log: LogArgument, as_json: JsonOption = False) -> None:
 
 
 def _read(log: Path) -> bytes:
+    """Return a log's bytes. Raises RefuseError where they cannot be read or are no order log's."""
     try:
-        return log.read_bytes()
+        data = log.read_bytes()
     except OSError as error:
         raise RefuseError(f"order log cannot be read: file={log}, {error.strerror}") from None
+    scan(data[: HEADER.size], str(log))  # of a header alone: what is wrong after it is damage
+    return data
 
 
 def _unfinished(entries: list[Placed]) -> int:
