@@ -21,6 +21,10 @@ from signer.http import Answer
 from signer.ratelimit import PAUSE_NS, pause_ns
 from signer.responses import Verdict
 
+# What every order meets; a member of an enum is looked up through its class, slowly.
+_OK, _BUY = int(Reason.OK), int(Side.BUY)
+_POST_ONLY_MODE, _CLOSED_ONLY = int(Reason.VENUE_POST_ONLY_MODE), int(Reason.VENUE_CLOSED_ONLY)
+_HEARTBEAT_GAP = int(Reason.HEARTBEAT_GAP)
 AUTH_REFUSALS_MAX = 5
 NEVER_NS = 1 << 62
 _UNAUTHORIZED = 401
@@ -56,26 +60,26 @@ class Admission:
     def __init__(self, settings: AdmissionSettings) -> None:
         self._settings = settings
         self._auth_refusals = 0  # in a row
-        self._clock_reason = Reason.CLOCK_SKEW if settings.clock_skew_ns_max else Reason.OK
+        self._clock_reason = int(Reason.CLOCK_SKEW) if settings.clock_skew_ns_max else _OK
         self._is_closed_only = False
-        self._pause_reason = Reason.OK
+        self._pause_reason = _OK
         self._paused_until_ns = 0
         self._post_only_until_ns = 0
         self.beat_until_ns = NEVER_NS
-        self.latch = Reason.OK
+        self.latch = _OK
 
-    def objection(self, side: int, post_only: int, now_ns: int) -> Reason:
-        """Return why such an order may not be sent now, or OK. Hot path."""
+    def objection(self, side: int, post_only: int, now_ns: int) -> int:
+        """Return the Reason why such an order may not be sent now, or OK. Hot path."""
         if self.latch:
             return self.latch
         if now_ns < self._paused_until_ns:
             return self._pause_reason
         if now_ns < self._post_only_until_ns and not post_only:
-            return Reason.VENUE_POST_ONLY_MODE
+            return _POST_ONLY_MODE
         if now_ns > self.beat_until_ns:
-            return Reason.HEARTBEAT_GAP
-        if self._is_closed_only and side == Side.BUY:
-            return Reason.VENUE_CLOSED_ONLY
+            return _HEARTBEAT_GAP
+        if self._is_closed_only and side == _BUY:
+            return _CLOSED_ONLY
         return self._clock_reason
 
     def on_answer(self, answer: Answer) -> None:
@@ -111,7 +115,7 @@ class Admission:
         """Take how far apart the clocks are for certain."""
         limit_ns = self._settings.clock_skew_ns_max
         is_skewed = limit_ns > 0 and abs(skew_ns) > limit_ns
-        self._clock_reason = Reason.CLOCK_SKEW if is_skewed else Reason.OK
+        self._clock_reason = int(Reason.CLOCK_SKEW) if is_skewed else _OK
 
     def _pause(self, reason: Reason, until_ns: int) -> None:
         if until_ns >= self._paused_until_ns:

@@ -44,7 +44,7 @@ from signer.warm_up import DryRun
 BATCH_RECORDS_MAX = 64
 ORDER_LOG_NAME = "orders.log"
 # What every round looks at; a member of an enum is looked up through its class, slowly.
-_NEW_ORDER = int(Kind.NEW_ORDER)
+_NEW_ORDER, _ARM = int(Kind.NEW_ORDER), int(Kind.ARM)
 _OK, _CORE_SILENT = int(Reason.OK), int(Reason.CORE_SILENT)
 
 
@@ -62,13 +62,17 @@ class SignerDuty:
         self._now_ns = runtime.clock().now_ns
         self._counters = counters
         self._wallet = wallet
-        self._ladder = Ladder(wallet, account.api.key, self._settings.rungs)
-        self._instruments = Instruments(self._settings, self._ladder)
         self._policy = Policy(self._settings.limits)
         self._orders = Orders()
         self._admission = Admission(self._settings.admission)
         self._limits = RateLimits(self._settings.rates)
         self._rail = self._make_rail(account)
+        # The request of a batch is written when its orders are known.
+        are_alone = self._settings.order_batch_max == 1
+        self._ladder = Ladder(
+            wallet, account.api.key, self._settings.rungs, self._rail if are_alone else None
+        )
+        self._instruments = Instruments(self._settings, self._ladder)
         self._heartbeat = Heartbeat(
             self._rail,
             self._settings.heartbeat_ns,
@@ -93,6 +97,7 @@ class SignerDuty:
         self._dry_run = DryRun(
             self._wallet.signature_type,
             with_nonces=settings.rungs.nonces > 0,
+            with_presigned=settings.rungs.presigned > 0,
             now_ns=self._now_ns,
         )
         self._dry_run.warm_up()
@@ -179,7 +184,7 @@ class SignerDuty:
         """Cancel what may be live; return whether every order has its evidence."""
         if not self._is_draining:
             self._is_draining = True
-            self._path.hold = Reason.HALT_STOPPING
+            self._path.hold = int(Reason.HALT_STOPPING)
             if self._orders.open_count:
                 self._cancels.cancel_all()
         unseen = next(self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN), None)
@@ -207,14 +212,14 @@ class SignerDuty:
         if kind == _NEW_ORDER:
             self._on_new_order(self._commands.new_order(index))
             return True
-        if kind == Kind.CANCEL:
+        if kind == _ARM:
+            self._on_arm(self._commands.arm(index))
+        elif kind == Kind.CANCEL:
             order = self._orders.get(self._commands.cancel(index).order_id)
             if order is not None:
                 self._cancels.cancel(order)
         elif kind == Kind.CANCEL_ALL:
             self._cancels.cancel_all()
-        elif kind == Kind.ARM:
-            self._on_arm(self._commands.arm(index))
         elif kind == Kind.INSTRUMENT:
             self._instruments.on_instrument(self._rows[index])
         elif kind == Kind.STATUS:
@@ -243,10 +248,10 @@ class SignerDuty:
         """Have an order signed ahead that may be asked for, if it would be signed then."""
         self._ladder.disarm(arm)
         instrument = self._instruments.get(arm.order.instrument)
-        if not arm.is_engaged or instrument is None or instrument.refusal != Reason.OK:
+        if not arm.is_engaged or instrument is None or instrument.refusal:
             return
         reason, amounts = self._policy.examine(arm.order, instrument.tick, instrument.size_min)
-        if reason == Reason.OK:
+        if not reason:
             self._ladder.arm(arm, instrument.templates[arm.order.side], amounts)
 
     def _send_batch(self) -> None:
@@ -340,7 +345,7 @@ class SignerDuty:
         self._open_shown = self._orders.open_count
         path = self._path
         show(tally.ORDERS_OPEN, self._open_shown)
-        show(tally.ORDERS_SIGNED, path.signed_count)
+        show(tally.ORDERS_SIGNED, sum(self._ladder.signed))
         show(tally.ORDERS_SENT, path.sent_count)
         show(tally.SIGN_NS_LAST, path.sign_ns_last)
         show(tally.SIGN_NS_MAX, path.sign_ns_max)

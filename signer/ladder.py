@@ -4,7 +4,8 @@
 asked for ──▶ signed ahead? ──▶ a nonce left? ──▶ RFC 6979
               a look-up         a multiply-add    the curve
 ```
-What is signed ahead is what the core has armed, then what is near to what it asked for last.
+What is signed ahead is what the core has armed, then what is near to what it asked for last. The
+likeliest of it is held with its whole request, for this second and for the next.
 The last rung is the default: equal orders have equal bytes, whoever signs them and however often.
 The upper two are opt-in. A nonce changes the signature only; an order signed ahead has a salt, a
 timestamp and so an id of its own, which the core learns from SIGNED.
@@ -16,6 +17,7 @@ import itertools
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.wire.codes import Side
 from signer.amounts import Amounts
@@ -46,6 +48,18 @@ class Rungs:
     presigned_age_ns_max: int = 0
 
 
+class RequestSource(Protocol):
+    """Whoever sends the orders: writes their requests, by the clock it sends them by."""
+
+    def venue_s(self, now_ns: int) -> int:
+        """Return the second that a request sent now would carry."""
+        ...
+
+    def order_request(self, body: bytes, venue_s: int) -> bytes:
+        """Return the whole request of an order for one second."""
+        ...
+
+
 class Ladder:
     """Signs the orders of one wallet. `signed` counts them by rung, `dropped` what was in vain."""
 
@@ -53,16 +67,20 @@ class Ladder:
         "_nonces",
         "_owner",
         "_presigned",
+        "_requests",
         "_salts",
         "_wallet",
         "_wish",
         "_wishes",
+        "_wishes_left",
         "dropped",
         "signed",
     )
 
-    def __init__(self, wallet: Wallet, owner: str, rungs: Rungs) -> None:
-        """owner: the API key."""
+    def __init__(
+        self, wallet: Wallet, owner: str, rungs: Rungs, requests: RequestSource | None = None
+    ) -> None:
+        """owner: the API key. requests: None = orders signed ahead are held without any."""
         self._wallet = wallet
         self._owner = owner
         self._nonces = NoncePool(wallet.key, rungs.nonces) if rungs.nonces else None
@@ -70,7 +88,9 @@ class Ladder:
             PresignedPool(rungs.presigned, rungs.presigned_age_ns_max) if rungs.presigned else None
         )
         self._wishes = Wishes(rungs.presigned, rungs.presigned_levels)
-        self._wish: Iterator[Wish] = iter(())
+        self._wishes_left: Iterator[Wish] = iter(())
+        self._wish: Wish | None = None  # what idle time is busy with
+        self._requests = requests
         # No salt comes twice from here; that another process drew the same is one in 2^53.
         self._salts = itertools.count(secrets.randbelow(SALT_MAX))
         self.signed = [0] * len(Rung)
@@ -106,7 +126,7 @@ class Ladder:
         template, tick: of the order's side and instrument. amounts: as the policy passed them.
         """
         if self._presigned is not None and not order.expires_s:
-            self._wishes.note(order, template, tick)
+            self._wishes.note((order, template, tick))
             key = (template, *amounts, order.tif, order.post_only)
             ahead = self._presigned.take(key, now_ns)
             if ahead is not None:
@@ -130,25 +150,29 @@ class Ladder:
             order = arm.order
             key = (template, *amounts, order.tif, order.post_only)
             self._wishes.arm(arm.strategy, Wish(key, order.instrument))
-            self._wish = iter(())
+            self._begin_anew()
 
     def disarm(self, arm: Arm) -> None:
         """Let an armed order be like any other."""
-        self._wishes.disarm(arm.strategy, arm.order.instrument)
+        disarmed = self._wishes.disarm(arm.strategy, arm.order.instrument)
+        if disarmed is not None and self._presigned is not None:
+            self._presigned.unprepare(disarmed.key)
+            self._begin_anew()
 
     def idle(self, now_ns: int) -> int:
-        """Make one nonce or sign one order ahead; return how much was done, 0 = all is ready.
+        """Make a nonce, sign an order ahead or write a request; return how much was done.
 
-        One at a time: an order that comes meanwhile waits some 100 µs at most.
+        One at a time: an order that comes meanwhile waits some 100 µs at most. 0 = nothing was to
+        be done for the wish whose turn it was.
         """
         if self._nonces is not None and self._nonces.fill():
             return 1
-        return 0 if self._presigned is None else self._sign_ahead(self._presigned, now_ns)
+        return 0 if self._presigned is None else self._fulfil(self._presigned, now_ns)
 
     def invalidate(self, instrument: int) -> None:
         """Forget what was signed ahead for an instrument: its grid, fee or contract has changed."""
         self._wishes.forget(instrument)
-        self._wish = iter(())
+        self._begin_anew()
         if self._presigned is not None:
             self.dropped += self._presigned.invalidate(instrument)
 
@@ -160,15 +184,29 @@ class Ladder:
             self._presigned.clear()
             self._presigned = None
 
-    def _sign_ahead(self, pool: PresignedPool, now_ns: int) -> int:
-        wish = next(self._wish, None)
+    def _begin_anew(self) -> None:
+        """Let the next round of idle time begin with what is wanted most."""
+        self._wishes_left, self._wish = iter(()), None
+
+    def _fulfil(self, pool: PresignedPool, now_ns: int) -> int:
+        """Do what the wish whose turn it is still lacks, or go on to the next one."""
+        wish, requests = self._wish, self._requests
         if wish is None:
-            self._wish = self._wishes.around()
-            return 0
-        if not pool.wants(wish.key, now_ns):
-            return 0
+            self._wishes_left = self._wishes.around()
+        elif pool.wants(wish.key, now_ns):
+            self._sign_ahead(pool, wish, now_ns)
+            return 1
+        elif (
+            requests is not None
+            and wish.is_near
+            and pool.prepare(wish.key, requests.venue_s(now_ns), requests.order_request)
+        ):
+            return 1
+        self._wish = next(self._wishes_left, None)
+        return 0
+
+    def _sign_ahead(self, pool: PresignedPool, wish: Wish, now_ns: int) -> None:
         template, maker, taker, tif, post_only = wish.key
         salt, timestamp_ms = next(self._salts) & SALT_MAX, now_ns // _NS_PER_MS
         signed = template.sign(salt, maker, taker, timestamp_ms, 0, tif, post_only, is_ahead=True)
         pool.put(wish.key, signed._replace(rung=_AHEAD), wish.instrument, now_ns)
-        return 1

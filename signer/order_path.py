@@ -22,9 +22,11 @@ from signer.orders import Orders, SentOrder
 from signer.policy import Policy
 from signer.ratelimit import RateLimits
 from signer.reports import Reporter, Stamps
+from signer.templates import NO_REQUESTS, Requests
 
 _SIGNED = int(EntryKind.SIGNED)
-_OK = int(Reason.OK)
+_OK, _ORDER_LOG = int(Reason.OK), int(Reason.ORDER_LOG)
+_POLICY_TOKEN, _VENUE_RATE = int(Reason.POLICY_TOKEN), int(Reason.VENUE_RATE)
 _AT_ONCE = frozenset((int(Tif.FOK), int(Tif.FAK)))
 
 
@@ -39,8 +41,10 @@ class Journal(Protocol):
 class Sender(Protocol):
     """Where an order's bytes go."""
 
-    def send_order(self, body: bytes, handler: AnswerHandler) -> None:
-        """Send the exact body of a signed order. Hot path."""
+    def send_order(
+        self, body: bytes, handler: AnswerHandler, ready: Requests = NO_REQUESTS
+    ) -> None:
+        """Send the exact body of a signed order, in the ready request if it suits. Hot path."""
         ...
 
 
@@ -48,7 +52,7 @@ class OrderPath:
     """What an order passes, in order.
 
     hold: why no order may be sent at all, or OK; the owner's to change.
-    signed_count, sent_count, sign_ns_last, sign_ns_max: what became of the orders so far.
+    sent_count, sign_ns_last, sign_ns_max: what became of the orders so far.
     """
 
     __slots__ = (
@@ -69,7 +73,6 @@ class OrderPath:
         "sent_count",
         "sign_ns_last",
         "sign_ns_max",
-        "signed_count",
     )
 
     def __init__(
@@ -107,41 +110,47 @@ class OrderPath:
         self._on_answer = on_answer
         self._on_refused = on_refused
         self._on_unannounced = on_unannounced
-        self.hold: int = Reason.OK
-        self.signed_count = 0
+        self.hold = _OK
         self.sent_count = 0
         self.sign_ns_last = 0
         self.sign_ns_max = 0
 
     def send(self, order: NewOrder, instrument: Instrument | None, polled_ns: int) -> None:
         """Hot path. Sign a new order and send it, or say why not."""
-        sent = self.sign(order, instrument, polled_ns)
-        if sent is not None:
-            self._sender.send_order(sent.body, partial(self._on_answer, sent))
+        ready = self._sign(order, instrument, polled_ns)
+        if ready is not None:
+            sent, requests = ready
+            self._sender.send_order(sent.body, partial(self._on_answer, sent), requests)
 
     def sign(
         self, order: NewOrder, instrument: Instrument | None, polled_ns: int
     ) -> SentOrder | None:
         """Hot path. Return a new order, signed, logged, announced and now to be sent, or None."""
+        ready = self._sign(order, instrument, polled_ns)
+        return None if ready is None else ready[0]
+
+    def _sign(
+        self, order: NewOrder, instrument: Instrument | None, polled_ns: int
+    ) -> tuple[SentOrder, Requests] | None:
+        """Hot path. Do as `sign` says; return the requests that are ready for the order as well."""
         began_ns = self._now_ns()
         reason = self.hold or self._objection(order, instrument, began_ns)
-        if reason != _OK or instrument is None:
+        if reason or instrument is None:
             self._on_refused(order, reason, polled_ns)
             return None
         reason, amounts, stake = self._policy.check(
             order, instrument.tick, instrument.size_min, polled_ns
         )
-        if reason == _OK and not self._limits.take_order(began_ns):
+        if not reason and not self._limits.take_order(began_ns):
             self._policy.spending.release(stake, began_ns)
-            reason = Reason.VENUE_RATE
-        if reason != _OK:
+            reason = _VENUE_RATE
+        if reason:
             self._on_refused(order, reason, polled_ns)
             return None
-        order_hash, body, _, _ = self._ladder.sign(
+        order_hash, body, _, _, requests = self._ladder.sign(
             order, instrument.templates[order.side], instrument.tick, amounts, began_ns
         )
         signed_ns = self._now_ns()
-        self.signed_count += 1
         if not self._journal.append(
             Entry(
                 _SIGNED,
@@ -155,7 +164,7 @@ class OrderPath:
             )
         ):
             self._policy.spending.release(stake, signed_ns)
-            self._on_refused(order, Reason.ORDER_LOG, polled_ns)
+            self._on_refused(order, _ORDER_LOG, polled_ns)
             return None
         stamps = Stamps(polled_ns, signed_ns, self._now_ns())
         is_announced = self._report.signed(
@@ -189,12 +198,12 @@ class OrderPath:
             self._on_unannounced(sent)
             return None
         self.sent_count += 1
-        return sent
+        return sent, requests
 
     def _objection(self, order: NewOrder, instrument: Instrument | None, now_ns: int) -> int:
         """Hot path."""
         if instrument is None:
-            return Reason.POLICY_TOKEN
+            return _POLICY_TOKEN
         return instrument.refusal or self._admission.objection(order.side, order.post_only, now_ns)
 
     def _time(self, signing_ns: int) -> None:

@@ -23,7 +23,7 @@ _DONE = struct.Struct("<QqH6x")
 _RAIL = struct.Struct("<B7xqq")
 _BODY = _HEADER.size
 _SIGNED = struct.Struct(_HEADER.format + "Q32sqqqqqB15x")
-_KIND_SIGNED, _SOURCE = int(Kind.SIGNED), int(Source.SIGNER)
+_SIGNED_KIND, _ACK_KIND, _SOURCE = int(Kind.SIGNED), int(Kind.ACK), int(Source.SIGNER)
 WAITING_MAX = 1 << 16
 
 
@@ -81,7 +81,7 @@ class Reporter:
         _SIGNED.pack_into(
             self._view,
             0,
-            _KIND_SIGNED,
+            _SIGNED_KIND,
             _SOURCE,
             0,
             instrument,
@@ -110,7 +110,7 @@ class Reporter:
         status: int,
     ) -> None:
         """ACK: the venue has the order. making / taking: micros matched at once."""
-        self._begin(Kind.ACK, instrument, trace)
+        self._begin(_ACK_KIND, instrument, trace)
         _ACK.pack_into(self._view, _BODY, order_id, making, taking, *stamps, status)
         self._publish()
 
@@ -149,11 +149,9 @@ class Reporter:
             sent += 1
         return sent
 
-    def _begin(self, kind: Kind, instrument: int, trace: int) -> None:
+    def _begin(self, kind: int, instrument: int, trace: int) -> None:
         self._row.fill(0)
-        _HEADER.pack_into(
-            self._view, 0, kind, Source.SIGNER, 0, instrument, trace, 0, self._now_ns()
-        )
+        _HEADER.pack_into(self._view, 0, kind, _SOURCE, 0, instrument, trace, 0, self._now_ns())
 
     def _publish(self) -> None:
         if self._waiting or not self._ring.offer(self._row):

@@ -17,8 +17,10 @@ The last three parts matter for deposit wallets only; for all others the order h
 from __future__ import annotations
 
 from binascii import hexlify
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numba as nb
 import numpy as np
@@ -55,16 +57,23 @@ class Rung(IntEnum):
 _FULL, _NONCE = Rung.FULL, Rung.NONCE
 
 
+# Whole requests of one order, each good in one second of the venue's clock only: by that second.
+Requests: TypeAlias = Mapping[int, bytes]
+NO_REQUESTS: Requests = MappingProxyType({})
+
+
 class SignedOrder(NamedTuple):
     """An order ready to send: its id, 32 bytes, and the exact body of `POST /order`.
 
     signature: what the body carries in hex, 65 bytes or a deposit wallet's 317.
+    requests: those that idle time has written around the body.
     """
 
     order_hash: bytes
     body: bytes
     signature: bytes
     rung: Rung
+    requests: Requests = NO_REQUESTS
 
 
 class Signatures(Protocol):

@@ -38,7 +38,8 @@ from signer.policy import Limits, Policy
 from signer.ratelimit import RateLimits, RateSettings
 from signer.reports import Reporter
 from signer.request_writer import RequestWriter
-from signer.templates import OrderTemplate, Signatures
+from signer.templates import NO_REQUESTS, OrderTemplate, Requests, Signatures
+from signer.venue_clock import VenueClock
 from signer.wallets import SignatureType, Wallet
 
 ROUNDS = 100
@@ -71,6 +72,7 @@ class DryRun:
         "_commands",
         "_instrument",
         "_key",
+        "_ladder",
         "_now_ns",
         "_orders",
         "_path",
@@ -83,9 +85,10 @@ class DryRun:
         kind: SignatureType = SignatureType.EOA,
         *,
         with_nonces: bool = False,
+        with_presigned: bool = False,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """kind, with_nonces: how the real orders are signed. now_ns: a clock."""
+        """kind, with_nonces, with_presigned: how the real orders are signed. now_ns: a clock."""
         self._key = key = SigningKey(os.urandom(32))
         self._now_ns = now_ns
         wallet = Wallet.of(key, kind, key.address)
@@ -94,11 +97,13 @@ class DryRun:
         self._instrument = _instrument(wallet, signatures)
         self._orders = Orders()
         self._sender = _ScratchSender(key.address, now_ns)
+        rungs = Rungs(presigned=1, presigned_age_ns_max=_MANY) if with_presigned else Rungs()
+        self._ladder = Ladder(wallet, _API_KEY, rungs, self._sender)
         self._path = OrderPath(
             Policy(Limits(1, _MANY, _MANY, _MANY, _MANY)),
             Admission(AdmissionSettings(0, 0)),
             RateLimits(RateSettings(_MANY, _MANY, _MANY, _MANY, 0, _MANY)),
-            Ladder(wallet, _API_KEY, Rungs()),
+            self._ladder,
             self._orders,
             _ScratchJournal(),
             Reporter(_ScratchRing(), now_ns),
@@ -110,7 +115,10 @@ class DryRun:
             on_unannounced=lambda _order: None,
         )
         self._commands = Commands(_new_order())
-        self._slices = cycle((self._walk,) if with_nonces else (kept.renew, self._walk))
+        asked = (self._walk,) if with_nonces else (kept.renew, self._walk)
+        # Signed ahead, its two requests written, and asked for: the order after it is a miss.
+        ahead = (self._idle, self._idle, self._idle, self._walk) if with_presigned else ()
+        self._slices = cycle((*ahead, *asked))
 
     @property
     def walked(self) -> int:
@@ -129,6 +137,9 @@ class DryRun:
     def close(self) -> None:
         """Wipe the key."""
         self._key.wipe()
+
+    def _idle(self) -> None:
+        self._ladder.idle(self._now_ns())
 
     def _walk(self) -> None:
         order = self._commands.new_order(0)
@@ -198,19 +209,23 @@ class _ScratchRing:
 class _ScratchSender:
     """A pool with one connection that ends here."""
 
-    __slots__ = ("_connection", "_now_ns", "_pool", "_write")
+    __slots__ = ("_connection", "_now_ns", "_pool", "order_request", "venue_s")
 
     def __init__(self, address: str, now_ns: Callable[[], int]) -> None:
         endpoint = Endpoint("localhost", 0, "", None)
         credentials = ApiCredentials(_API_KEY, _API_SECRET, "")
         self._now_ns = now_ns
-        self._write = RequestWriter(endpoint, L2Signer(credentials, address))
+        self.order_request = RequestWriter(endpoint, L2Signer(credentials, address)).order
+        self.venue_s = VenueClock().venue_s
         self._pool = Pool(endpoint, 1, now_ns, timeout_ns=_MANY, wait_ns_max=_MANY)
         self._connection = Connection(self._pool)
         self._connection.connection_made(_Nowhere())
 
-    def send_order(self, body: bytes, handler: AnswerHandler) -> None:
-        self._pool.send(self._write.order(body, self._now_ns() // _MANY), handler)
+    def send_order(
+        self, body: bytes, handler: AnswerHandler, ready: Requests = NO_REQUESTS
+    ) -> None:
+        venue_s = self.venue_s(self._now_ns())
+        self._pool.send(ready.get(venue_s) or self.order_request(body, venue_s), handler)
         self._connection.data_received(_ANSWER)  # and it is free for the next
 
 

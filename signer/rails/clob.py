@@ -16,6 +16,7 @@ from signer.auth import L2Signer
 from signer.http import Answer, AnswerHandler, Endpoint, Pool
 from signer.ratelimit import RateLimits
 from signer.request_writer import RequestWriter, RouteWriter
+from signer.templates import NO_REQUESTS, Requests
 from signer.venue_clock import VenueClock
 
 CANCEL_CONNECTIONS = 2
@@ -88,6 +89,7 @@ class ClobRail:
 
         self._now_ns = now_ns
         self._write = RequestWriter(endpoint, l2)
+        self.order_request = self._write.order
         self._write_orders = RouteWriter(endpoint, l2, "POST", "/orders")
         self._write_heartbeat = RouteWriter(endpoint, l2, "POST", "/v1/heartbeats")
         self._orders = pool(connections, min(ORDER_WAIT_NS_MAX, timeout_ns), observe.on_order)
@@ -99,15 +101,19 @@ class ClobRail:
             self._pools.append(self._heartbeats)
         self._on_clock = observe.on_clock
         self.clock = VenueClock()
+        self.venue_s = self.clock.venue_s
 
     def start(self) -> None:
         """Begin to connect."""
         for pool in self._pools:
             pool.start()
 
-    def send_order(self, body: bytes, handler: AnswerHandler) -> None:
+    def send_order(
+        self, body: bytes, handler: AnswerHandler, ready: Requests = NO_REQUESTS
+    ) -> None:
         """Send a signed order. Hot path."""
-        self._orders.send(self._write.order(body, self._venue_s()), handler)
+        venue_s = self.venue_s(self._now_ns())
+        self._orders.send(ready.get(venue_s) or self.order_request(body, venue_s), handler)
 
     def send_orders(self, bodies: Sequence[bytes], handler: AnswerHandler) -> None:
         """Send several signed orders, at most 15, in one request."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from signer.http import AnswerHandler
+from signer.templates import NO_REQUESTS, Requests
 
 
 class Rail(Protocol):
@@ -20,8 +21,13 @@ class Rail(Protocol):
         """Begin to connect; called with the event loop running."""
         ...
 
-    def send_order(self, body: bytes, handler: AnswerHandler) -> None:
-        """Send the exact body of a signed order. Hot path."""
+    def send_order(
+        self, body: bytes, handler: AnswerHandler, ready: Requests = NO_REQUESTS
+    ) -> None:
+        """Send the exact body of a signed order. Hot path.
+
+        ready: requests of this body; the one of the second it is sent in is sent as it is.
+        """
         ...
 
     def send_orders(self, bodies: Sequence[bytes], handler: AnswerHandler) -> None:
