@@ -1,9 +1,9 @@
 """How a process lives: a few duties, worked in turn, and the counters everyone may read.
 
-A duty does a bounded amount of work a round and says how much it did; the loop of
-`engine.host.runner` decides how to wait when nobody did anything. In a process with a loop (feeds,
-signer, fused) `start()` and `close()` are called while the loop runs, so they may create
-transports and tasks; `work()` is called once a loop turn and never awaits.
+A duty does a bounded amount of work a round and says how much it did; `engine.host.duty_loop`
+decides how to wait when nobody did anything. In a process with a loop (feeds, signer, fused)
+`start()` and `close()` are called while the loop runs, so they may create transports and tasks;
+`work()` is called once a loop turn and never awaits.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from hand_clock import HandClock
 
 from engine.bus.counters import CounterFile
 from engine.host.duty import DRY_RUNS, ERRORS, WORK, create_counters
+from engine.host.duty_loop import DutyLoop
 from engine.host.idle import Idle, Wait
 from engine.host.log import ErrorLog
-from engine.host.runner import DutyLoop
 
 WARM_US = 50
 WARM_NS = WARM_US * 1_000

@@ -14,9 +14,15 @@ from hand_clock import HandClock
 from engine.bus.counters import CounterFile
 from engine.host import proc
 from engine.host.duty import COLLECTIONS, create_counters
+from engine.host.duty_loop import (
+    HELD_UP_NS,
+    HOUSEKEEPING_NS,
+    QUIET_NS,
+    UNCOLLECTED_NS_MAX,
+    DutyLoop,
+)
 from engine.host.idle import Idle, Wait
 from engine.host.log import ErrorLog
-from engine.host.runner import HELD_UP_NS, HOUSEKEEPING_NS, QUIET_NS, UNCOLLECTED_NS_MAX, DutyLoop
 
 PR_GET_TIMERSLACK = 30
 
