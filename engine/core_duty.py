@@ -1,7 +1,9 @@
 """The core process: poll rings, give every record the next tape sequence, step, publish.
 
 Rings are polled private before execution, and applied execution before private: whoever reads a
-fill has then already read the SIGNED record that names its order, for it was published first.
+fill has then already read the SIGNED record that names its order, for it was published first. A
+mere look tells whether a ring is worth a poll; at `exec` the core looks only after it has polled
+`private`: what it acquired there makes the look find that SIGNED.
 
 A batch with commands goes onto the tape only when the core is worked again, so that the signer may
 come first where both share a thread (`fused`). What was signed is in the order log before a byte of
@@ -152,9 +154,13 @@ class CoreDuty:
     def _poll(self) -> int:
         """Fill the batch in the order facts are applied; return its length."""
         rows = self._batch.inputs
-        n_private = self._private.poll(self._private_rows)
-        n = self._control.poll(rows[:QUEUE_ROWS])
-        n += self._exec.poll(rows[n : n + QUEUE_ROWS])
+        n = n_private = 0
+        if self._private.has_news:
+            n_private = self._private.poll(self._private_rows)
+        if self._control.has_news:
+            n = self._control.poll(rows[:QUEUE_ROWS])
+        if self._exec.has_news:
+            n += self._exec.poll(rows[n : n + QUEUE_ROWS])
         if n_private:
             rows[n : n + n_private] = self._private_rows[:n_private]
             n += n_private
@@ -164,6 +170,8 @@ class CoreDuty:
                 n += 1
             self._pending.clear()
         for index, reader in enumerate(self._market_data):
+            if not reader.has_news:
+                continue
             got = reader.poll(rows[n:-1])
             if reader.lost != self._lost[index]:
                 rows[n + 1 : n + 1 + got] = rows[n : n + got].copy()

@@ -88,7 +88,7 @@ class BroadcastWriter:
 class BroadcastReader:
     """One of many readers of a broadcast ring; it writes nothing there and cannot delay anyone."""
 
-    __slots__ = ("_local", "_mapping", "_ring", "name")
+    __slots__ = ("_head", "_local", "_mapping", "_mine", "_ring", "name")
 
     def __init__(self, path: Path, run_id: int, *, from_start: bool = False) -> None:
         """Attach at the newest record, or at the first one the ring ever held.
@@ -99,6 +99,16 @@ class BroadcastReader:
         self._mapping = attach_ring(path, Discipline.BROADCAST, run_id, writable=False)
         self._ring = self._mapping.words
         self._local = _local(self._ring, 0 if from_start else int(self._ring[HEAD_WORD]))
+        self._head, self._mine = _looks(self._ring, self._local)
+
+    @property
+    def has_news(self) -> bool:
+        """Hot path. Return whether a poll would find something, at a fraction of its price.
+
+        No more than a look: True promises nothing about what the writer did before, which only a
+        poll acquires; False means "not yet".
+        """
+        return self._head[0] != self._mine[POSITION]
 
     def poll(self, out: np.ndarray) -> int:
         """Hot path. Fill `out`, int64[m, 16], from its first row; return the rows filled, 0 = none.
@@ -118,20 +128,21 @@ class BroadcastReader:
     @property
     def position(self) -> int:
         """The number of the record this reader reads next, from 0."""
-        return int(self._local[POSITION])
+        return self._mine[POSITION]
 
     @property
     def lost(self) -> int:
         """Records this reader missed since it attached because the writer lapped it."""
-        return int(self._local[LOST])
+        return self._mine[LOST]
 
     @property
     def lag(self) -> int:
         """Records published and not yet polled by this reader."""
-        return int(self._ring[HEAD_WORD] - self._local[POSITION])
+        return self._head[0] - self._mine[POSITION]
 
     def close(self) -> None:
         """Detach; the ring stays. A second call does nothing."""
+        self._head.release()
         self._mapping.close()
         self._ring = self._mapping.words
 
@@ -174,7 +185,7 @@ class QueueWriter:
 class QueueReader:
     """The one reader of a queue."""
 
-    __slots__ = ("_local", "_mapping", "_ring", "name")
+    __slots__ = ("_head", "_local", "_mapping", "_mine", "_ring", "name")
 
     def __init__(self, path: Path, run_id: int) -> None:
         """Attach. Errors: `BusError`, `RingError`, also when another reader is alive."""
@@ -183,6 +194,12 @@ class QueueReader:
         self._ring = self._mapping.words
         self._local = _local(self._ring, position=int(self._ring[TAIL_WORD]))
         self._local[SEEN] = self._ring[TAIL_WORD]
+        self._head, self._mine = _looks(self._ring, self._local)
+
+    @property
+    def has_news(self) -> bool:
+        """Hot path. Return whether there is something to take; as `BroadcastReader.has_news`."""
+        return self._head[0] != self._mine[POSITION]
 
     def poll(self, out: np.ndarray) -> int:
         """Hot path. Take up to m records into `out`, int64[m, 16]; return how many, 0 = empty."""
@@ -199,10 +216,11 @@ class QueueReader:
     @property
     def position(self) -> int:
         """The number of the record this reader takes next, from 0."""
-        return int(self._local[POSITION])
+        return self._mine[POSITION]
 
     def close(self) -> None:
         """Detach; the ring stays. A second call does nothing."""
+        self._head.release()
         self._ring = _leave(self._mapping, READER_PID_WORD)
 
 
@@ -235,6 +253,14 @@ def _local(ring: np.ndarray, position: int) -> np.ndarray:
     local[POSITION] = position
     local[CAPACITY] = ring[CAPACITY_WORD]
     return local
+
+
+def _looks(ring: np.ndarray, local: np.ndarray) -> tuple[memoryview, memoryview]:
+    """Return (head, one's own side) as Python reads single words fastest: a third of numpy's price.
+
+    A word is loaded whole, for it is aligned.
+    """
+    return ring[HEAD_WORD : HEAD_WORD + 1].data, local.data
 
 
 def _bad_rows(name: str, rows: np.ndarray) -> RingError:

@@ -57,6 +57,7 @@ class QueueIsAList(RuleBasedStateMachine):
     @rule(room=COUNTS)
     def poll(self, room: int) -> None:
         """The oldest records come out, as many as there are and there is room for."""
+        assert self.reader.has_news is (self.offered > self.taken)
         out = np.full((room, RECORD_WORDS), -1)
         count = self.reader.poll(out)
         assert count == min(room, self.offered - self.taken)
@@ -115,6 +116,7 @@ class BroadcastIsAListThatForgets(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1), room=COUNTS)
     def poll(self, who: int, room: int) -> None:
         """A reader gets the records in order, or knows exactly how many it missed before them."""
+        assert self.readers[who].has_news is (self.published > self.positions[who])
         if room and self.published - self.positions[who] > self.capacity:
             firm = self.published - self.capacity // 2
             self.losses[who] += firm - self.positions[who]

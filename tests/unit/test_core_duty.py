@@ -8,7 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from arming import BOTH, sniper
-from core_driver import DOWN, DUTCH, SPREAD, UP, book, cash, feed_status, instrument, params, status
+from core_driver import (
+    DOWN,
+    DUTCH,
+    SPREAD,
+    UP,
+    book,
+    cash,
+    feed_status,
+    fill,
+    instrument,
+    params,
+    report,
+    status,
+)
 
 from engine.bus.ring import (
     BroadcastReader,
@@ -91,6 +104,30 @@ class Rig:
             end.close()
 
 
+class SignedWhilePolled:
+    """A reader of `private`; what names the fill's order comes to `exec` while it is polled."""
+
+    def __init__(self, reader: QueueReader, path: Path) -> None:
+        self._reader = reader
+        self._exec = QueueWriter(path, RUN_ID)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a fill."""
+        return self._reader.has_news
+
+    def poll(self, out: np.ndarray) -> int:
+        """Take the fill; then SIGNED is there."""
+        count = self._reader.poll(out)
+        self._exec.offer(words(report(Kind.SIGNED, 1)))
+        return count
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._reader.close()
+        self._exec.close()
+
+
 def _polled(reader: BroadcastReader | QueueReader) -> np.ndarray:
     out = np.zeros((ROWS, 16), np.int64)
     return out[: reader.poll(out)]
@@ -121,6 +158,19 @@ def test_commands_leave_before_their_batch_is_on_the_tape(rig: Rig):
     assert kinds(taped)[0] == kinds(taped)[-1] == Kind.TIMER
     flags = (taped[[0, -1], 0] >> 24) & 0xFF
     assert flags.tolist() == [Flag.BATCH, Flag.PUBLISHED]
+
+
+def test_who_reads_a_fill_has_read_its_order(rig: Rig):
+    """SIGNED comes to `exec` before its fill comes to `private`, so `exec` is looked at after
+    `private` was polled, and applied before it."""
+    rig.core.work()
+    path = rig.core._exec.path
+    rig.core._private = SignedWhilePolled(rig.core._private, path)  # type: ignore[assignment]
+    rig.private.offer(words(fill(b"1" * 32, "0.5", "1")))
+    rig.core.work()
+    rig.core.work()
+    taped = kinds(rig.taped())
+    assert taped.index(Kind.SIGNED) < taped.index(Kind.FILL)
 
 
 def test_a_core_that_is_closed_owes_the_tape_nothing(tmp_path: Path):

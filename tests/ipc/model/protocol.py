@@ -206,6 +206,29 @@ def check_sleep(writes: str, bug: Bug | None = None) -> str | None:
     return None
 
 
+def check_order(bug: Bug | None = None, *, looks_ahead: bool = False) -> str | None:
+    """Offer a report to one queue, let a word travel, have it answered on another queue: who reads
+    the answer finds the report by a mere look at the first.
+
+    So a core hears of an order (`exec`) before its fill (`private`).  looks_ahead: it has looked at
+    both queues before it reads from either.
+    """
+    offer, poll = kernel("offer_queue", bug), kernel("poll_queue", bug)
+    own, wire = 100, 99  # where the other queue's words begin; the word that travels
+    ((offered, _),) = runs(2, lambda _: (0,), lambda ring: offer(ring, rows(0, 1), local(2, 0)))
+    found = {HEAD: (0, 1)}
+    polled = runs(2, lambda at: found.get(at, (0,)), lambda ring: poll(ring, Rows(1), local(2, 0)))
+    (reading,) = (trace for trace, count in polled if count)
+    reports = [replace(op, address=op.address + own) for op in offered]
+    signer = Thread([*reports, Op(Do.STORE, Order.RELEASE, wire, 1)])
+    feed = Thread([Op(Do.LOAD, Order.ACQUIRE, wire, 1), *offered])
+    looks = Op(Do.LOAD, address=HEAD, value=1), Op(Do.LOAD, address=own + HEAD, wanted=1)
+    core = [*looks, *reading] if looks_ahead else [looks[0], *reading, looks[1]]
+    return explore(
+        [signer, feed, Thread(core)], lambda _, is_deceived: "unheard of" if is_deceived else None
+    )
+
+
 def sleeping(times: int, position: int, woken: int) -> Trace:
     """Return what a reader does that lies down `times` times and stays asleep at the last.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from explorer import Do, Op, Order, Thread, explore
-from protocol import check_broadcast, check_queue, check_sleep, published
+from protocol import check_broadcast, check_order, check_queue, check_sleep, published
 from recorder import Bug
 
 PUBLISH, FOLLOW, OFFER, TAKE = "publish_broadcast", "poll_broadcast", "offer_queue", "poll_queue"
@@ -93,6 +93,19 @@ def test_a_mistake_in_waking_is_found(bug: Bug):
     """A look at the sleepers that is too early or missing, or a word taken back too late, leaves
     one asleep."""
     assert check_sleep(bug.kernel, bug) == "asleep, and nobody will wake it"
+
+
+def test_a_look_is_enough_once_what_came_later_was_read():
+    """Who has polled a fill sees by a plain look that the order's own queue has news."""
+    assert check_order() is None
+
+
+def test_a_look_before_reading_what_came_later_proves_nothing():
+    """Looking at all queues first, or polling without acquire, leaves a fill of an order nobody
+    has heard of."""
+    assert check_order(looks_ahead=True) == "unheard of"
+    hasty = Bug(TAKE, "load_acquire(ring, HEAD_WORD)", "ring[HEAD_WORD]")
+    assert check_order(hasty) == "unheard of"
 
 
 @pytest.mark.parametrize(
