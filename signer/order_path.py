@@ -160,7 +160,10 @@ class OrderPath:
                 order.order_id,
                 signed_ns,
                 order_hash,
-                body=body,
+                _OK,
+                0,
+                -1,
+                body,
             )
         ):
             self._policy.spending.release(stake, signed_ns)
@@ -183,14 +186,14 @@ class OrderPath:
             order_hash,
             order.instrument,
             order.trace,
-            side=order.side,
-            price=order.price,
-            is_at_once=order.tif in _AT_ONCE,
-            stamps=stamps,
-            body=body,
-            size=order.size,
-            stake=stake,
-            signed_ns=signed_ns,
+            order.side,
+            order.price,
+            order.size,
+            stake,
+            order.tif in _AT_ONCE,
+            body,
+            signed_ns,
+            stamps,
         )
         self._orders.add(sent)
         self._time(signed_ns - began_ns)

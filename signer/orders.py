@@ -76,17 +76,17 @@ class SentOrder:
         order_hash: bytes,
         instrument: int,
         trace: int,
-        *,
         side: int = 0,
         price: int = 0,
-        is_at_once: bool = False,
-        state: OrderState = _IN_FLIGHT,
-        stamps: Stamps = NO_STAMPS,
-        body: bytes = b"",
         size: int = 1,
         stake: int = 0,
+        is_at_once: bool = False,
+        body: bytes = b"",
         signed_ns: int = 0,
+        stamps: Stamps = NO_STAMPS,
+        state: OrderState = _IN_FLIGHT,
     ) -> None:
+        """Hot path, where the arguments go by their places: names cost as much as all the rest."""
         self.order_id = order_id
         self.attempt = attempt
         self.order_hash = order_hash

@@ -4,11 +4,15 @@ A core that is broken or taken over can ask for anything; what leaves here is fo
 be traded, on the grid, small, slow, and little in a day. The rules are asked in order, and the
 first that objects names the reason. Chain, contract and token are held against the settings when
 an instrument is announced (`instruments`).
+
+Most rules remember nothing: of an order that was armed, or asked for before, the judgement is
+known, and asking for it again costs a look-up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from engine.wire.codes import Reason, Side, Tif
 from signer.amounts import (
@@ -29,9 +33,12 @@ _TIFS = frozenset(map(int, Tif))
 _AT_ONCE = frozenset((int(Tif.FOK), int(Tif.FAK)))
 _GTD = int(Tif.GTD)
 _BUY, _SIDES = int(Side.BUY), frozenset(map(int, Side))
-_OK = int(Reason.OK)
+_OK, _POLICY_TOKEN = int(Reason.OK), int(Reason.POLICY_TOKEN)
+_POLICY_PRICE, _POLICY_SIZE = int(Reason.POLICY_PRICE), int(Reason.POLICY_SIZE)
+_POLICY_NOTIONAL, _POLICY_RATE = int(Reason.POLICY_NOTIONAL), int(Reason.POLICY_RATE)
 _NS_PER_S = 1_000_000_000
 NO_AMOUNTS = Amounts(0, 0)
+SHAPES_MAX = 1_024  # orders whose judgement is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +61,7 @@ class Limits:
 
 def amounts_of(order: NewOrder, tick: int) -> Amounts:
     """Return what an order gives and gets; the budget of a FOK or FAK buy is price × size if 0."""
-    if order.tif not in _AT_ONCE:
-        return limit_amounts(order.side, order.price, order.size, tick)
-    given = order.size
-    if order.side == _BUY:
-        given = order.budget or order.price * order.size // ONE
-    return market_amounts(order.side, order.price, given, tick)
+    return _amounts(order.price, order.size, order.budget, order.side, order.tif, tick)
 
 
 def stake_of(side: int, amounts: Amounts) -> int:
@@ -74,10 +76,11 @@ def stake_of(side: int, amounts: Amounts) -> int:
 class Policy:
     """The rules and what they remember: how many orders may still go this second, and today."""
 
-    __slots__ = ("_limits", "_refilled_ns", "_tokens_ns", "spending")
+    __slots__ = ("_judge", "_price_ns", "_refilled_ns", "_tokens_ns", "spending")
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._judge = lru_cache(SHAPES_MAX)(partial(_judge, limits))
+        self._price_ns = _NS_PER_S // limits.orders_per_second_max
         self.spending = Spending(limits.daily_notional_max)
         self._refilled_ns = 0
         self._tokens_ns = _NS_PER_S  # one second's worth of orders, counted in nanoseconds
@@ -94,53 +97,82 @@ class Policy:
         if reason:
             return reason, NO_AMOUNTS, 0
         if not self._take_token(now_ns):
-            return Reason.POLICY_RATE, NO_AMOUNTS, 0
+            return _POLICY_RATE, NO_AMOUNTS, 0
         stake = stake_of(order.side, amounts)
         if not self.spending.take(stake, now_ns):
-            return Reason.POLICY_NOTIONAL, NO_AMOUNTS, 0
+            return _POLICY_NOTIONAL, NO_AMOUNTS, 0
         return _OK, amounts, stake
 
     def examine(self, order: NewOrder, tick: int, size_min: int) -> tuple[int, Amounts]:
         """Return (Reason, amounts) by the rules that remember nothing; nothing is taken."""
-        limits = self._limits
-        if not is_on_tick(order.price, tick):
-            return Reason.POLICY_PRICE, NO_AMOUNTS
-        if not limits.price_min <= order.price <= limits.price_max:
-            return Reason.POLICY_PRICE, NO_AMOUNTS
-        size = order.size
-        if not 0 < size <= limits.size_max or size < size_min or size % CENT:
-            return Reason.POLICY_SIZE, NO_AMOUNTS
-        if not self._is_well_formed(order):
-            return Reason.POLICY_TOKEN, NO_AMOUNTS
-        amounts = amounts_of(order, tick)
-        if not implied_price_is_within(amounts, order.side, order.price, tick):
-            return Reason.POLICY_SIZE, NO_AMOUNTS
-        if max(order.price * size // ONE, order.budget) > limits.notional_max:
-            return Reason.POLICY_NOTIONAL, NO_AMOUNTS
-        is_take = order.tif in _AT_ONCE and order.side == _BUY
-        if is_take and amounts.maker < limits.take_min:
-            return Reason.POLICY_SIZE, NO_AMOUNTS
-        return _OK, amounts
-
-    @staticmethod
-    def _is_well_formed(order: NewOrder) -> bool:
-        return (
-            order.side in _SIDES
-            and order.tif in _TIFS
-            and order.post_only in (0, 1)
-            and not (order.post_only and order.tif in _AT_ONCE)
-            and order.budget >= 0
-            and 0 <= order.salt <= SALT_MAX
-            and order.timestamp_ms > 0
-            and (order.expires_s > 0) == (order.tif == _GTD)
+        reason, amounts = self._judge(
+            order.price,
+            order.size,
+            order.budget,
+            order.side,
+            order.tif,
+            order.post_only,
+            tick,
+            size_min,
         )
+        if not reason and not _is_dated(order):
+            return _POLICY_TOKEN, NO_AMOUNTS
+        return reason, amounts
 
     def _take_token(self, now_ns: int) -> bool:
         """Token bucket of one second: a burst may use it whole, then it refills evenly."""
-        self._tokens_ns = min(_NS_PER_S, self._tokens_ns + now_ns - self._refilled_ns)
+        tokens_ns = self._tokens_ns + now_ns - self._refilled_ns
         self._refilled_ns = now_ns
-        price_ns = _NS_PER_S // self._limits.orders_per_second_max
-        if self._tokens_ns < price_ns:
-            return False
-        self._tokens_ns -= price_ns
-        return True
+        if tokens_ns > _NS_PER_S:
+            tokens_ns = _NS_PER_S
+        is_enough = tokens_ns >= self._price_ns
+        self._tokens_ns = tokens_ns - self._price_ns if is_enough else tokens_ns
+        return is_enough
+
+
+def _judge(
+    limits: Limits,
+    price: int,
+    size: int,
+    budget: int,
+    side: int,
+    tif: int,
+    post_only: int,
+    tick: int,
+    size_min: int,
+) -> tuple[int, Amounts]:
+    """Return (Reason, amounts) of any order with these fields."""
+    if not is_on_tick(price, tick):
+        return _POLICY_PRICE, NO_AMOUNTS
+    if not limits.price_min <= price <= limits.price_max:
+        return _POLICY_PRICE, NO_AMOUNTS
+    if not 0 < size <= limits.size_max or size < size_min or size % CENT:
+        return _POLICY_SIZE, NO_AMOUNTS
+    if side not in _SIDES or tif not in _TIFS or post_only not in (0, 1) or budget < 0:
+        return _POLICY_TOKEN, NO_AMOUNTS
+    if post_only and tif in _AT_ONCE:
+        return _POLICY_TOKEN, NO_AMOUNTS
+    amounts = _amounts(price, size, budget, side, tif, tick)
+    if not implied_price_is_within(amounts, side, price, tick):
+        return _POLICY_SIZE, NO_AMOUNTS
+    if max(price * size // ONE, budget) > limits.notional_max:
+        return _POLICY_NOTIONAL, NO_AMOUNTS
+    if tif in _AT_ONCE and side == _BUY and amounts.maker < limits.take_min:
+        return _POLICY_SIZE, NO_AMOUNTS
+    return _OK, amounts
+
+
+def _is_dated(order: NewOrder) -> bool:
+    """Whether what makes each order another one is as it must be: salt, time and expiry."""
+    return (
+        0 <= order.salt <= SALT_MAX
+        and order.timestamp_ms > 0
+        and (order.expires_s > 0) == (order.tif == _GTD)
+    )
+
+
+def _amounts(price: int, size: int, budget: int, side: int, tif: int, tick: int) -> Amounts:
+    if tif not in _AT_ONCE:
+        return limit_amounts(side, price, size, tick)
+    given = (budget or price * size // ONE) if side == _BUY else size
+    return market_amounts(side, price, given, tick)
