@@ -25,7 +25,7 @@ from deadlines import PATIENCE_S
 from engine.bus.counters import CounterFile
 from engine.bus.ring import Discipline, QueueReader, QueueWriter, create_ring
 from engine.host.clock import Clock
-from engine.host.config.schema import Signer
+from engine.host.config.signing import Signer
 from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
 from engine.host.runfile import RunFile
 from engine.wire.codes import Kind, Side, Tif

@@ -19,7 +19,7 @@ from aiohttp import web
 from signer_harness import API, PRIVATE_KEY, Desk, Venue, order_answer, trading
 from signer_nursery import Nursery
 
-from engine.host.config.schema import Rates
+from engine.host.config.signing import Rates
 from engine.host.duty import HEARTBEAT_NS
 from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey

@@ -18,7 +18,7 @@ import pytest
 
 from engine.bus.ring import Discipline, QueueReader, QueueWriter, create_ring
 from engine.host.clock import Clock
-from engine.host.config.schema import Signer
+from engine.host.config.signing import Signer
 from engine.host.duty import create_counters
 from engine.host.runfile import RunFile
 from engine.host.secrets import Account, ApiCredentials

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from engine.host.config.schema import Signer
+from engine.host.config.signing import Signer
 from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
 from engine.wire.codes import Kind, Reason, Side, Tif
 from engine.wire.records import new, typed, words

@@ -2,7 +2,8 @@
 
 One TOML file becomes one frozen `Settings`; an unknown key is an error. `settings.to_json()` is
 what travels in `run.json`: plain values, decimals as text; `Settings.from_json` is its inverse.
-There is no secret among the settings.
+There is no secret among the settings. Strategies and limits are in `trading`, the signer's in
+`signing`, the rest is here.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from engine.host.config.section import Section
+from engine.host.config.signing import Signer
+from engine.host.config.trading import Risk, Strategies
 from engine.host.config.values import (
     Address,
-    Amount,
     Capacity,
     Count,
     HttpUrl,
@@ -24,20 +27,12 @@ from engine.host.config.values import (
     Port,
     PositiveAmount,
     PositiveCount,
-    Price,
-    TokenId,
     WsUrl,
 )
 from engine.host.loopback import is_loopback
 
 Profile = Literal["shared", "pipeline", "fused"]
 FeedName = Literal["gamma", "clob_market", "clob_user"]
-
-
-class Section(BaseModel):
-    """What all tables have in common: frozen, no unknown keys, no guessing at types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Run(Section):
@@ -94,170 +89,6 @@ class FeedGroup(Section):
     def _is_ordered(self) -> Self:
         if self.reconnect_ms_min > self.reconnect_ms_max:
             raise ValueError("reconnect_ms_min must not exceed reconnect_ms_max")
-        return self
-
-
-class DutchBook(Section):
-    """Buy both outcomes when together they cost less than they pay, fees included."""
-
-    enabled: bool = False
-    edge_usd_min: Amount = Field(default=Decimal("0.005"), ge=0)
-    size_shares_max: PositiveAmount = Decimal(100)
-    cooldown_ms: Count = 1_000
-
-
-class Spread(Section):
-    """Bid for both outcomes, post-only, together never above target_total_usd."""
-
-    enabled: bool = False
-    size_shares: PositiveAmount = Decimal(10)
-    target_total_usd: PositiveAmount = Field(default=Decimal("0.98"), lt=1)
-    improve_ticks: int = 0
-    price_usd_min: Price = Decimal("0.05")
-    price_usd_max: Price = Decimal("0.95")
-    imbalance_shares_moderate: PositiveAmount = Decimal(20)
-    imbalance_shares_hard: PositiveAmount = Decimal(50)
-    lead_s: Count = 0
-    cutoff_s: Count = 60
-    requote_ms: Count = 250
-    requote_ticks_min: PositiveCount = 1
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if self.price_usd_min >= self.price_usd_max:
-            raise ValueError("price_usd_min must be below price_usd_max")
-        if self.imbalance_shares_moderate > self.imbalance_shares_hard:
-            raise ValueError("imbalance_shares_moderate must not exceed imbalance_shares_hard")
-        return self
-
-
-class Plugin(Section):
-    """A strategy from outside: the class at `path`, and parameters of its own.
-
-    path: `module:Class`, importable where halftick is installed.  A parameter is a number; one
-    that is no whole number is money or shares and says so in its name (`edge_usd_min`).
-    """
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Amount] = Field(init=False)
-
-    path: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    enabled: bool = False
-
-    @model_validator(mode="after")
-    def _is_in_units(self) -> Self:
-        for name, value in self.__pydantic_extra__.items():
-            if value % 1 and not ("_usd" in name or "_shares" in name):
-                raise ValueError(f"must be a whole number, or be in usd or shares: {name}={value}")
-        return self
-
-
-class Strategies(Section):
-    """The strategies by name; none trades unless it says `enabled = true`."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Name, Plugin] = Field(init=False)
-
-    dutch_book: DutchBook = DutchBook()
-    spread: Spread = Spread()
-
-
-class Risk(Section):
-    """What the core's gates hold every order against. Small by default."""
-
-    order_notional_usd_max: PositiveAmount = Decimal(10)
-    market_notional_usd_max: PositiveAmount = Decimal(50)
-    total_notional_usd_max: PositiveAmount = Decimal(100)
-    book_age_ms_max: PositiveCount = 5_000
-    orders_per_second_max: PositiveCount = 10
-    orders_open_max: PositiveCount = 20
-    cash_usd_min: Amount = Field(default=Decimal(0), ge=0)
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if self.order_notional_usd_max > self.market_notional_usd_max:
-            raise ValueError("order_notional_usd_max must not exceed market_notional_usd_max")
-        if self.market_notional_usd_max > self.total_notional_usd_max:
-            raise ValueError("market_notional_usd_max must not exceed total_notional_usd_max")
-        return self
-
-
-class Rates(Section):
-    """What the venue lets one signer send: its tier's tokens, and each route's in ten seconds.
-
-    cancels_reserve: tokens no single cancel may use, kept for a cancel of everything.
-    """
-
-    orders_per_second: PositiveCount = 40
-    orders_burst: PositiveCount = 60
-    cancels_per_second: PositiveCount = 80
-    cancels_burst: PositiveCount = 120
-    cancels_reserve: Count = 20
-    post_order_per_10s: PositiveCount = 5_000
-    cancel_order_per_10s: PositiveCount = 5_000
-    cancel_all_per_10s: PositiveCount = 250
-    look_up_per_10s: PositiveCount = 500
-
-    @model_validator(mode="after")
-    def _leaves_cancels(self) -> Self:
-        if self.cancels_reserve >= self.cancels_burst:
-            raise ValueError("cancels_reserve must be below cancels_burst")
-        return self
-
-
-class Signer(Section):
-    """The signer's own policy, held against every order whatever the core believes.
-
-    key, keystores: live only; which key signs, and the directory of its keystore, empty = the
-    user's own (`halftick keys`).
-    order_log: `group` writes before the send and syncs within 5 ms, `strict` syncs before the send.
-    core_silence_ms_max: a core whose heartbeat is older is taken for dead: cancel everything.
-    daily_notional_usd_max: what the orders of one UTC day may cost in all, 0 = any.
-    take_usd_min: the least a purchase at once may spend; the venue refuses less.
-    token_ids: the only tokens to sign for, in decimal; empty = whatever the core announces.
-    order_batch_max: orders of one poll that may leave in one request, 1 = each in its own.
-    resend_age_ms_max: an order not found is sent again, the same bytes, unless it is older.
-    heartbeat_ms: 0 = none; else the venue cancels all of this API key's orders when it has heard
-    none for heartbeat_gap_ms.
-    post_only_window_ms, closed_retry_ms: how long we hold back where the venue does not say.
-    clock_skew_ms_*: live only; a clock further from the venue's is counted, or stops new orders.
-    nonces: signatures prepared up to the order's own bytes, 0 = none: every signature is RFC 6979.
-    presigned: orders signed before they are asked for, 0 = none; around the last price of each
-    kind, presigned_levels ticks up and down, their timestamp at most presigned_age_ms_max old.
-    """
-
-    key: Name | None = None
-    keystores: str = ""
-    order_log: Literal["group", "strict"] = "group"
-    connections: PositiveCount = Field(default=2, le=16)
-    request_timeout_ms: PositiveCount = 5_000
-    core_silence_ms_max: PositiveCount = 3_000
-    price_usd_min: Price = Decimal("0.01")
-    price_usd_max: Price = Decimal("0.99")
-    size_shares_max: PositiveAmount = Decimal(100)
-    order_notional_usd_max: PositiveAmount = Decimal(20)
-    orders_per_second_max: PositiveCount = 20
-    nonces: Count = Field(default=0, le=1 << 16)
-    presigned: Count = Field(default=0, le=1 << 12)
-    presigned_levels: Count = Field(default=3, le=100)
-    presigned_age_ms_max: PositiveCount = 2_000
-    daily_notional_usd_max: Amount = Field(default=Decimal(10_000), ge=0)
-    take_usd_min: Amount = Field(default=Decimal(1), ge=0)
-    token_ids: tuple[TokenId, ...] = Field(default=(), strict=False)
-    order_batch_max: PositiveCount = Field(default=1, le=15)
-    resend_age_ms_max: Count = 10_000
-    heartbeat_ms: Count = 0
-    heartbeat_gap_ms: PositiveCount = 10_000
-    post_only_window_ms: Count = 120_000
-    closed_retry_ms: PositiveCount = 5_000
-    clock_skew_ms_warn: PositiveCount = 250
-    clock_skew_ms_max: PositiveCount = 1_000
-    rates: Rates = Rates()
-
-    @model_validator(mode="after")
-    def _is_in_time(self) -> Self:
-        if 2 * self.heartbeat_ms > self.heartbeat_gap_ms:
-            raise ValueError("heartbeat_ms must be at most half of heartbeat_gap_ms")
         return self
 
 
@@ -333,7 +164,7 @@ class Settings(Section):
     recorder: Recorder = Recorder()
     host: Host = Host()
     exchange: Exchange = Exchange()
-    process: dict[str, Process] = {}
+    process: dict[str, Process] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_each_feed_once(self) -> Self:
