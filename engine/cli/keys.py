@@ -6,10 +6,8 @@ environment, and none is ever printed: there is no command that shows a private 
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +16,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engine.cli.key_input import (
+    guard_process,
+    material_of,
+    sealing_passphrase,
+    typed_key,
+    web3_key,
+)
 from engine.cli.keyring import Keyring
 from engine.cli.runs import JsonOption
-from engine.cli.secret_input import ask_secret, new_passphrase
-from engine.host import proc
-from engine.host.errors import Exit, HostError, RefuseError
+from engine.host.errors import Exit, HostError
 from engine.host.exposure import refuse_exposed
-from engine.host.secret_bytes import read_secret, wipe
-from engine.host.secrets import ApiCredentials
 from signer.ecdsa import SECRET_BYTES, recover_address
 from signer.keystore import (
     LANES_MAX,
@@ -35,7 +36,6 @@ from signer.keystore import (
     Header,
     KeyMaterial,
 )
-from signer.web3_keystore import decrypt_web3, read_web3
 
 KIB_PER_MIB = 1024
 MEMORY_MIB_MIN = 32
@@ -117,13 +117,13 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Make a new private key. Its file is the only copy: back it up, and the passphrase too."""
-    _guard()
+    guard_process()
     keyring = Keyring.at(directory)
     keyring.refuse_taken(name)
     private_key = bytearray(secrets.token_bytes(SECRET_BYTES))
     with (
-        _material(private_key, signature_type, funder) as material,
-        _new_passphrase(name, passphrase_fd) as secret,
+        material_of(private_key, signature_type, funder) as material,
+        sealing_passphrase(name, passphrase_fd) as secret,
     ):
         header = keyring.add(name, material, secret, _cost(memory_mib, passes, lanes))
     _report("made", keyring, name, header, as_json)
@@ -155,13 +155,13 @@ def import_(
         raise typer.BadParameter("a key comes from --key-fd or --web3, not from both")
     if web3 is None and web3_passphrase_fd is not None:
         raise typer.BadParameter("--web3-passphrase-fd goes with --web3")
-    _guard()
+    guard_process()
     keyring = Keyring.at(directory)
     keyring.refuse_taken(name)
-    private_key = _typed_key(key_fd) if web3 is None else _web3_key(web3, web3_passphrase_fd)
+    private_key = typed_key(key_fd) if web3 is None else web3_key(web3, web3_passphrase_fd)
     with (
-        _material(private_key, signature_type, funder, api_fd) as material,
-        _new_passphrase(name, passphrase_fd) as secret,
+        material_of(private_key, signature_type, funder, api_fd) as material,
+        sealing_passphrase(name, passphrase_fd) as secret,
     ):
         header = keyring.add(name, material, secret, _cost(memory_mib, passes, lanes))
     _report("imported", keyring, name, header, as_json)
@@ -203,7 +203,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Open a keystore and prove its key: it derives the address, and its signature recovers it."""
-    _guard()
+    guard_process()
     keyring = Keyring.at(directory)
     with keyring.opened(name, passphrase_fd) as material:
         _prove(material)
@@ -229,7 +229,7 @@ def rotate(
     The old file is replaced in one step, once the new one has been opened again. Copies of the old
     one still open with the old passphrase: destroy them.
     """
-    _guard()
+    guard_process()
     keyring = Keyring.at(directory)
     with keyring.opened(name, passphrase_fd) as old:
         kind = old.signature_type if signature_type is None else signature_type
@@ -237,94 +237,15 @@ def rotate(
         kept = old.funder if kind == old.signature_type else None
         private_key = bytearray(old.private_key)
         with (
-            _material(private_key, kind, funder or kept, api_fd, old.api) as material,
-            _new_passphrase(name, new_passphrase_fd) as secret,
+            material_of(private_key, kind, funder or kept, api_fd, old.api) as material,
+            sealing_passphrase(name, new_passphrase_fd) as secret,
         ):
             header = keyring.replace(name, material, secret, _cost(memory_mib, passes, lanes))
     _report("rotated", keyring, name, header, as_json)
 
 
-def _guard() -> None:
-    """Make this process one that may hold a key: unreadable, without a core, without leaks."""
-    proc.hide_memory()
-    proc.restrict_files()
-    refuse_exposed()
-    if not proc.lock_memory():
-        print(
-            "halftick keys: warning: memory may be swapped out, the limit on locked memory is "
-            "too low (ulimit -l)",
-            file=sys.stderr,
-        )
-
-
 def _cost(memory_mib: int, passes: int, lanes: int) -> Cost:
     return Cost(memory_mib * KIB_PER_MIB, passes, lanes)
-
-
-@contextlib.contextmanager
-def _material(
-    private_key: bytearray,
-    signature_type: int | None,
-    funder: str | None,
-    api_fd: int | None = None,
-    api: ApiCredentials | None = None,
-) -> Iterator[KeyMaterial]:
-    """Hold a key with what goes with it for the length of a block; wiped whatever happens.
-
-    api: what the key has already; replaced by what `api_fd` gives.
-    """
-    try:
-        if api_fd is not None:
-            api = _read_api(api_fd)
-        try:
-            material = KeyMaterial.of(private_key, signature_type or 0, funder, api)
-        except ValueError as error:
-            raise RefuseError(f"these do not make a wallet: {error}") from None
-        yield material
-    finally:
-        wipe(private_key)
-
-
-def _read_api(descriptor: int) -> ApiCredentials:
-    text = read_secret(descriptor, "API credentials")
-    try:
-        return msgspec.json.decode(text, type=ApiCredentials)
-    except (ValueError, RecursionError):
-        raise RefuseError("API credentials must be JSON: key, secret, passphrase") from None
-    finally:
-        wipe(text)
-
-
-def _typed_key(descriptor: int | None) -> bytearray:
-    """Return a private key given as hex."""
-    what = "private key"
-    text = ask_secret(what) if descriptor is None else read_secret(descriptor, what)
-    try:
-        return bytearray.fromhex(text.decode("ascii").strip().removeprefix("0x"))
-    except ValueError:
-        raise RefuseError(f"a private key is {2 * SECRET_BYTES} hex digits") from None
-    finally:
-        wipe(text)
-
-
-def _web3_key(path: Path, passphrase_fd: int | None) -> bytearray:
-    text = read_web3(path)
-    what = f"passphrase of {path.name}"
-    secret = ask_secret(what) if passphrase_fd is None else read_secret(passphrase_fd, what)
-    try:
-        return decrypt_web3(text, secret, path)
-    finally:
-        wipe(secret)
-
-
-@contextlib.contextmanager
-def _new_passphrase(name: str, descriptor: int | None) -> Iterator[bytearray]:
-    """Hold a passphrase to seal with for the length of a block."""
-    secret = new_passphrase(descriptor, f"new passphrase for {name}")
-    try:
-        yield secret
-    finally:
-        wipe(secret)
 
 
 def _prove(material: KeyMaterial) -> None:
