@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Note = Callable[[str, str, str], None]  # says what happened: process, what, detail
 
 
 @dataclass(frozen=True, slots=True)

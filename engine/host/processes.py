@@ -50,6 +50,7 @@ class Child:
         self.part = part
         self.output = output
         self.started_s = time.monotonic()
+        self.was_ready = False  # it has been seen and said to be
         self.is_settled = False  # its end has been dealt with
         self.damage = ""  # what became of its counters, if somebody cut them
         self._counters_path = counters

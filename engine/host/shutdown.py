@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from engine.host.duty import State
 from engine.host.errors import Exit
+from engine.host.events import Note
 from engine.host.fleet import Fleet
 from engine.host.plan import Role
 from engine.host.processes import Child
@@ -27,8 +28,6 @@ HURRY_S_MAX = 1.0
 STEP_S = 0.01
 
 STOP_ORDER = (Role.CORE, Role.SIGNER, Role.FEED, Role.RECORDER, Role.EXCHANGE)
-
-Note = Callable[[str, str, str], None]  # process, what, detail
 
 
 def shut_down(

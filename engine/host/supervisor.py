@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -35,20 +34,19 @@ from engine.host.errors import Exit, HostError
 from engine.host.events import Event
 from engine.host.fleet import ExchangePlan, Fleet
 from engine.host.latch import HaltLatch
-from engine.host.plan import Part, Role
+from engine.host.plan import Role
 from engine.host.processes import Child
+from engine.host.restarts import Restarts
 from engine.host.secrets import Account, SealedKey
 from engine.host.shutdown import QUIET_S, shut_down
+from engine.host.startup import bring_up, launch, note_ready, wait_until_ready
 from engine.host.status import damaged_files, read_status
 from engine.wire.codes import Reason
 
 CancelAll = Callable[[Account, str], bool]  # account without key, REST URL -> whether it is done
 
 CANCEL_S_MAX = 6.0  # for the signer to cancel everything once it has missed its core
-RESTART_S_MIN, RESTART_S_MAX = 0.2, 10.0
-RESTART_WINDOW_S = 60.0
 RESUME_S = 2.0  # for the core to hear of a resume and its counters to show it
-STEP_S = 0.02
 
 
 class Supervisor:
@@ -82,9 +80,7 @@ class Supervisor:
         self._control: ControlServer | None = None
         self._events: list[Event] = []
         self._stop_requests = 0
-        self._restarts: dict[str, deque[float]] = {}
-        self._restart_due_s: dict[str, float] = {}
-        self._unready: set[str] = set()
+        self._restarts = Restarts(settings.host.restarts_per_minute_max)
         self._recorder_lost_s: float | None = None
         self._gave_up_s: float | None = None
         self._resumed_s = -RESUME_S
@@ -117,8 +113,11 @@ class Supervisor:
         RefuseError naming the process and its log; everything has been ended by then.
         """
         try:
-            self._bring_up()
-            self.is_running = self._wait_until_ready()
+            self._take_place()
+            self.exchange_ready = bring_up(
+                self.fleet, self._latch, self._exchange, self._note, self._goes_on
+            )
+            self.is_running = wait_until_ready(self.fleet, self._note, self._goes_on)
         except BaseException:
             self.exit_code = Exit.DIRTY
             self.stop()
@@ -137,8 +136,8 @@ class Supervisor:
             elif child.damage:
                 self._note(child.name, "stalled", f"{child.damage}: pid={child.pid}; killing it")
                 child.kill()
-            elif child.name in self._unready:
-                self._note_ready(child)
+            elif not child.was_ready:
+                note_ready(child, self._note)
             elif self._is_stuck(child):
                 self._note(child.name, "stalled", f"no heartbeat: pid={child.pid}; killing it")
                 child.kill()
@@ -204,65 +203,20 @@ class Supervisor:
 
     # -- coming up
 
-    def _bring_up(self) -> None:
-        fleet = self.fleet
-        if fleet.claim():
-            self._note("run", "leftovers", f"removed a dead run's: {fleet.runtime_dir}")
-        self._control = ControlServer(fleet.runtime_dir / rundir.CONTROL_SOCKET)
-        fleet.lay_out()
-        if self._exchange is not None:  # a mirror reads the rings, so it comes after them
-            self._start_exchange(self._exchange)
-        if self.is_stop_requested:
-            return
-        halt = self._latch.read()
-        if halt is not None:
-            fleet.tell_core(halt.code, is_engaged=True)
-            self._note("run", "halted", f"still, since {halt.at}: {halt.reason}: {halt.detail}")
-        for part in fleet.parts():
-            self._spawn(part)
+    def _take_place(self) -> None:
+        """Take the runtime directory and answer on its control socket."""
+        if self.fleet.claim():
+            self._note("run", "leftovers", f"removed a dead run's: {self.fleet.runtime_dir}")
+        self._control = ControlServer(self.fleet.runtime_dir / rundir.CONTROL_SOCKET)
 
-    def _start_exchange(self, exchange: ExchangePlan) -> None:
-        child = self.fleet.spawn(exchange.part())
-        self._note(child.name, "started", f"pid={child.pid}")
-        deadline_s = time.monotonic() + self.fleet.settings.host.ready_ms_max / 1_000
-        while not self.is_stop_requested:
-            ready = child.ready_line(deadline_s)
-            self._serve_control()
-            if ready is not None:
-                self.exchange_ready = ready
-                self.fleet.join_exchange(ready, serves_market_data=exchange.serves_market_data)
-                self._note(child.name, "ready", str(ready["rest"]))
-                return
-
-    def _spawn(self, part: Part) -> None:
-        child = self.fleet.spawn(part)
-        self._unready.add(child.name)
-        self._note(child.name, "started", f"pid={child.pid}")
-
-    def _wait_until_ready(self) -> bool:
-        deadline_s = time.monotonic() + self.fleet.settings.host.ready_ms_max / 1_000
-        while not self.is_stop_requested:
-            self._serve_control()
-            for child in self.fleet.children.values():
-                if not child.is_alive:
-                    raise child.not_ready()
-                self._note_ready(child)
-            if not self._unready:
-                return True
-            if time.monotonic() >= deadline_s:
-                raise self.fleet.children[min(self._unready)].not_ready()
-            time.sleep(STEP_S)
-        return False
-
-    def _note_ready(self, child: Child) -> None:
-        if child.name in self._unready and child.is_ready:
-            self._unready.discard(child.name)
-            self._note(child.name, "ready", f"pid={child.pid}")
+    def _goes_on(self) -> bool:
+        """Serve the control socket; return whether nobody asked for the stop yet."""
+        self._serve_control()
+        return not self.is_stop_requested
 
     # -- deaths
 
     def _on_death(self, child: Child) -> None:
-        self._unready.discard(child.name)
         detail = f"exit_code={child.exit_code}, log={child.output}{child.last_words()}"
         if child.exit_code == -signal.SIGBUS:  # it touched shared memory that is not there
             detail = "; ".join([detail, *damaged_files(self.fleet.runtime_dir)])
@@ -289,26 +243,15 @@ class Supervisor:
 
     def _plan_restart(self, child: Child) -> None:
         """Restart soon; who dies too often a minute halts the run and is restarted slowly."""
-        now_s = time.monotonic()
-        times = self._restarts.setdefault(child.name, deque())
-        while times and now_s - times[0] > RESTART_WINDOW_S:
-            times.popleft()
-        times.append(now_s)
-        wait_s = 0.0 if len(times) == 1 else min(RESTART_S_MAX, RESTART_S_MIN * 2 ** len(times))
-        if len(times) > self.fleet.settings.host.restarts_per_minute_max:
-            wait_s = RESTART_S_MAX
-            if self._latch.read() is None:
-                is_feed = child.part.role is Role.FEED
-                reason = Reason.HALT_FEED_LOST if is_feed else Reason.HALT_RECORDER_LOST
-                self.halt(reason, f"process {child.name} died {len(times)} times in a minute")
-        self._restart_due_s[child.name] = now_s + wait_s
+        deaths = self._restarts.plan(child.name, time.monotonic())
+        if self._restarts.is_too_often(deaths) and self._latch.read() is None:
+            is_feed = child.part.role is Role.FEED
+            reason = Reason.HALT_FEED_LOST if is_feed else Reason.HALT_RECORDER_LOST
+            self.halt(reason, f"process {child.name} died {deaths} times in a minute")
 
     def _restart_who_is_due(self) -> None:
-        now_s = time.monotonic()
-        for name, due_s in list(self._restart_due_s.items()):
-            if now_s >= due_s:
-                del self._restart_due_s[name]
-                self._spawn(self.fleet.children[name].part)
+        for name in self._restarts.take_due(time.monotonic()):
+            launch(self.fleet, self.fleet.children[name].part, self._note)
 
     def _check_recorder(self) -> None:
         """Halt when the recorder has been away for too long."""
