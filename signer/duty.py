@@ -67,11 +67,10 @@ class SignerDuty:
         self._admission = Admission(self._settings.admission)
         self._limits = RateLimits(self._settings.rates)
         self._rail = self._make_rail(account)
-        # The request of a batch is written when its orders are known.
-        are_alone = self._settings.order_batch_max == 1
-        self._ladder = Ladder(
-            wallet, account.api.key, self._settings.rungs, self._rail if are_alone else None
-        )
+        self._is_batching = self._settings.order_batch_max > 1
+        # The request of a batch can be written only when its orders are known.
+        source = None if self._is_batching else self._rail
+        self._ladder = Ladder(wallet, account.api.key, self._settings.rungs, source)
         self._instruments = Instruments(self._settings, self._ladder)
         self._heartbeat = Heartbeat(
             self._rail,
@@ -235,7 +234,7 @@ class SignerDuty:
             self._on_repeated(known)
             return
         instrument = self._instruments.get(order.instrument)
-        if self._settings.order_batch_max == 1:
+        if not self._is_batching:
             self._path.send(order, instrument, self._polled_ns)
             return
         sent = self._path.sign(order, instrument, self._polled_ns)

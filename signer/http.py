@@ -81,22 +81,34 @@ class Endpoint:
         return self.host if is_default else f"{self.host}:{self.port}"
 
 
-class _Request(NamedTuple):
+class _Waiting(NamedTuple):
+    """A request that found no free connection."""
+
     text: bytes
+    handler: AnswerHandler
     deadline_ns: int
     give_up_ns: int  # when it is too late to send it at all
-    handler: AnswerHandler
 
 
 class Connection(asyncio.Protocol):
     """One connection and the request on it, if any."""
 
-    __slots__ = ("_made_ns", "_parser", "_pool", "_request", "_sent_ns", "_transport", "answers")
+    __slots__ = (
+        "_deadline_ns",
+        "_handler",
+        "_made_ns",
+        "_parser",
+        "_pool",
+        "_sent_ns",
+        "_transport",
+        "answers",
+    )
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
-        self._request: _Request | None = None
+        self._handler: AnswerHandler | None = None  # of the request on it
+        self._deadline_ns = 0
         self._parser = ResponseParser()
         self._sent_ns = 0
         self._made_ns = pool.now_ns()
@@ -107,17 +119,18 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class, same methods
         self._pool.on_ready(self)
 
-    def send(self, request: _Request, now_ns: int) -> None:
+    def send(self, text: bytes, handler: AnswerHandler, deadline_ns: int, now_ns: int) -> None:
         """Hand a request's bytes to the transport. Hot path."""
         assert self._transport is not None
-        assert self._request is None
-        self._request = request
+        assert self._handler is None
+        self._handler = handler
+        self._deadline_ns = deadline_ns
         self._sent_ns = now_ns
-        self._transport.write(request.text)
+        self._transport.write(text)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer; bytes nobody asked for end the connection."""
-        if self._request is None:
+        if self._handler is None:
             self.abandon()
             return
         try:
@@ -133,7 +146,7 @@ class Connection(asyncio.Protocol):
         """The connection is gone; the end may be what completes an answer without a length."""
         self._transport = None
         self._pool.on_gone(self)
-        response = self._parser.finish() if self._request is not None and exc is None else None
+        response = self._parser.finish() if self.is_busy and exc is None else None
         if response is not None:
             self._finish(_ANSWERED, response)
         else:
@@ -141,7 +154,7 @@ class Connection(asyncio.Protocol):
 
     def expire(self, now_ns: int) -> bool:
         """Give up on a request whose time is over. Its answer could come yet: never reuse this."""
-        if self._request is None or now_ns < self._request.deadline_ns:
+        if self._handler is None or now_ns < self._deadline_ns:
             return False
         self._finish(Outcome.TIMEOUT, None)
         self.abandon()
@@ -160,7 +173,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_busy(self) -> bool:
         """Whether a request is on the way."""
-        return self._request is not None
+        return self._handler is not None
 
     @property
     def is_open(self) -> bool:
@@ -178,8 +191,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _finish(self, outcome: Outcome, response: Response | None) -> None:
-        request, self._request = self._request, None
-        if request is None:
+        handler, self._handler = self._handler, None
+        if handler is None:
             return
         status, body, headers = 0, b"", NO_HEADERS
         if response is not None:
@@ -189,7 +202,7 @@ class Connection(asyncio.Protocol):
             self._pool.on_ready(self)
         answer = Answer(outcome, status, body, self._sent_ns, self._pool.now_ns(), headers)
         self._pool.observe(answer)
-        request.handler(answer)
+        handler(answer)
 
 
 class Pool:
@@ -219,7 +232,7 @@ class Pool:
         self._wait_ns_max = wait_ns_max
         self._open: list[Connection] = []
         self._idle: list[Connection] = []
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = asyncio.Event()
         self._failures = 0  # in a row
@@ -236,16 +249,16 @@ class Pool:
         It is called before this returns only if too much waits already: NOT_SENT.
         """
         now_ns = self.now_ns()
-        request = _Request(text, now_ns + self._timeout_ns, now_ns + self._wait_ns_max, handler)
+        deadline_ns = now_ns + self._timeout_ns
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:
-                connection.send(request, now_ns)
+                connection.send(text, handler, deadline_ns, now_ns)
                 return
         if len(self._waiting) >= WAITING_REQUESTS_MAX or self._is_closing:
             handler(Answer(Outcome.NOT_SENT, 0, b"", 0, now_ns))
             return
-        self._waiting.append(request)
+        self._waiting.append(_Waiting(text, handler, deadline_ns, now_ns + self._wait_ns_max))
 
     def work(self, now_ns: int) -> int:
         """Expire what took too long; return how many requests ended."""
@@ -264,7 +277,8 @@ class Pool:
             self.connects += 1
             self._open.append(connection)
         if self._waiting:
-            connection.send(self._waiting.popleft(), self.now_ns())
+            request = self._waiting.popleft()
+            connection.send(request.text, request.handler, request.deadline_ns, self.now_ns())
         else:
             self._idle.append(connection)
 

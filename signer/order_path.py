@@ -121,13 +121,17 @@ class OrderPath:
         if ready is not None:
             sent, requests = ready
             self._sender.send_order(sent.body, partial(self._on_answer, sent), requests)
+            self._count(sent)
 
     def sign(
         self, order: NewOrder, instrument: Instrument | None, polled_ns: int
     ) -> SentOrder | None:
         """Hot path. Return a new order, signed, logged, announced and now to be sent, or None."""
         ready = self._sign(order, instrument, polled_ns)
-        return None if ready is None else ready[0]
+        if ready is None:
+            return None
+        self._count(ready[0])
+        return ready[0]
 
     def _sign(
         self, order: NewOrder, instrument: Instrument | None, polled_ns: int
@@ -196,11 +200,9 @@ class OrderPath:
             stamps,
         )
         self._orders.add(sent)
-        self._time(signed_ns - began_ns)
         if not is_announced:
             self._on_unannounced(sent)
             return None
-        self.sent_count += 1
         return sent, requests
 
     def _objection(self, order: NewOrder, instrument: Instrument | None, now_ns: int) -> int:
@@ -209,7 +211,9 @@ class OrderPath:
             return _POLICY_TOKEN
         return instrument.refusal or self._admission.objection(order.side, order.post_only, now_ns)
 
-    def _time(self, signing_ns: int) -> None:
-        self.sign_ns_last = signing_ns
+    def _count(self, sent: SentOrder) -> None:
+        """What nobody waits for: its turn comes when the bytes have left."""
+        self.sent_count += 1
+        self.sign_ns_last = signing_ns = sent.stamps.signed_ns - sent.stamps.polled_ns
         if signing_ns > self.sign_ns_max:
             self.sign_ns_max = signing_ns
