@@ -61,6 +61,7 @@ class Driver:
         self.engine = Engine(params(*strategies, limits=limits))
         self.sequence = 0
         self.now_ns = NOW_NS
+        self.settles = True  # as whoever sends the commands does; False leaves it to the next step
 
     def step(self, *records: np.ndarray, after_ns: int = 1_000_000) -> list[np.void]:
         """Step once with these records; return what came out, as typed records."""
@@ -70,6 +71,8 @@ class Driver:
         batch[:, 3] = self.now_ns
         out = self.engine.step(batch, self.sequence + 1, self.now_ns)
         self.sequence += 2 + len(batch) + len(out)
+        if self.settles:
+            self.engine.settle()
         return [typed(r.copy(), Kind(int(r[0]) & 0xFFFF))[0] for r in out]
 
     def open_market(

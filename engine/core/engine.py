@@ -12,12 +12,14 @@ import numpy as np
 
 from engine.core import kernel
 from engine.core.orders.planner import Planner
+from engine.core.orders.submission import RECORDS
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
+from engine.core.reflex import react
 from engine.core.reports import Reports
 from engine.core.strategies.base import Event, State, Strategy
 from engine.core.strategies.load import load_strategy
-from engine.core.world.books import TICK, VENUE_NS
+from engine.core.world.books import VENUE_NS
 from engine.core.world.instruments import Market, instrument_from_record
 from engine.core.world.orders import OrderState
 from engine.core.world.world import World
@@ -52,6 +54,17 @@ class Engine:
         self._dirty = np.zeros(capacity, np.int64)
         self._triggers = np.zeros((capacity, kernel.TRIGGER_COLUMNS), np.int64)
         self._hits = np.zeros((capacity, kernel.HIT_COLUMNS), np.int64)
+        books, facts = self.world.books, self.world.facts
+        self._react_with = (
+            books.sizes,
+            books.bits,
+            books.tops,
+            self._dirty,
+            self._planner.armed.rows,
+            self._planner.seed,
+            facts.instruments,
+            facts.account,
+        )
         self._events: dict[int, Event] = {}
         self._handlers: dict[int, Callable[[np.ndarray, int], None]] = {
             Kind.INSTRUMENT: self._on_instrument,
@@ -62,7 +75,7 @@ class Engine:
             Kind.BALANCE: self._on_balance,
             Kind.UNKNOWN: self._on_unknown,
         }
-        # Whether the next step is due at once: an armed take has sprung in this one, and its order
+        # Whether the next step is due at once: an armed take has fired in this one, and its order
         # leaves before anybody is asked what to do now.
         self.is_unasked = False
         self._swept_ns = 0
@@ -76,18 +89,15 @@ class Engine:
         now_ns: the stamp of the batch.  Returns int64[m, 16], valid until the next step.
         """
         world = self.world
-        world.now_ns = now_ns
-        self._outbox.clear(now_ns)
+        if self._outbox.count:
+            self.settle()
         if not self.is_unasked:
             self._planner.begin()
-        self._apply(rows, base_sequence)
-        events = self._events
-        sprung = self._planner.fire(world, self._dirty)
-        self.is_unasked = len(sprung) > 0
-        if self.is_unasked:
-            for event in sprung:
-                events[event.market.number] = event
-        else:
+        world.now_ns = now_ns
+        self._outbox.clear(now_ns)
+        self.is_unasked = self._react(rows, base_sequence)
+        if not self.is_unasked:
+            events = self._events
             self._fire()
             self._sweep(base_sequence - 1, is_quiet=len(rows) == 0)
             if events:
@@ -100,17 +110,35 @@ class Engine:
         self._commands += self._outbox.count
         return self._outbox.rows
 
-    def _apply(self, rows: np.ndarray, base_sequence: int) -> None:
-        """Make every row of the batch part of the world, in order."""
-        books = self.world.books
-        i, stop = 0, len(rows)
-        while i < stop:
-            i = kernel.apply_market_data(
-                rows, i, stop, base_sequence, books.sizes, books.bits, books.tops, self._dirty
-            )
-            if i < stop:
-                self._apply_by_name(rows[i], base_sequence + i)
-                i += 1
+    def settle(self) -> None:
+        """Do what the last step has left for when its commands are on their way.
+
+        Whoever sends them calls it then; the next step does, where nobody has.
+        """
+        for event in self._planner.settle(self.world):
+            self._events[event.market.number] = event
+
+    def _react(self, rows: np.ndarray, base_sequence: int) -> bool:
+        """Make every row of the batch part of the world, in order, and fire what is armed.
+
+        Returns whether an armed take was hit.
+        """
+        armed, outbox, constants = self._planner.armed, self._outbox, self._react_with
+        i, stop, now_ns = 0, len(rows), self.world.now_ns
+        while True:
+            count = len(armed)
+            out, at = outbox.room(RECORDS * count)
+            i = react(rows, i, stop, base_sequence, now_ns, count, at, out, *constants)
+            if not 0 <= i < stop:
+                break
+            self._apply_by_name(rows[i], base_sequence + i)
+            i += 1
+        if i == stop:
+            return False
+        outbox.count += RECORDS * (i - stop if i > stop else -1 - i)
+        if i < 0:
+            self.settle()  # who was refused is told in this step
+        return True
 
     def _apply_by_name(self, row: np.ndarray, sequence: int) -> None:
         handler = self._handlers.get(int(row[0]) & 0xFFFF)
@@ -150,8 +178,7 @@ class Engine:
         if not 0 < instrument.index < self.world.books.capacity:
             self.world.instruments.refused += 1
             return
-        market = self.world.instruments.accept(instrument)
-        self.world.books.tops[instrument.index, TICK] = instrument.tick
+        market = self.world.accept(instrument)
         self._outbox.forward(row, sequence)
         if market is not None:
             self._arm(market)
@@ -164,11 +191,10 @@ class Engine:
             return
         tick, status, payout = int(record["tick"]), int(record["status"]), int(record["payout"])
         if tick > 0:
-            self.world.instruments.set_tick(index, tick)
-            self.world.books.tops[index, TICK] = tick
+            self.world.set_tick(index, tick)
             self._outbox.forward(row, sequence)
         if status != MarketStatus.UNKNOWN and status > market.status:
-            market.status = status
+            self.world.set_status(market, status)
         if status == MarketStatus.RESOLVED and payout >= 0 and market.payout_up < 0:
             market.payout_up = payout if index == market.up.index else MICROS - payout
             for order in self._reports.resolve(market):
@@ -184,6 +210,8 @@ class Engine:
         connected = int(record["connection"]) == Connection.CONNECTED
         if record["feed"] == Source.CLOB_USER:
             self.world.sees_fills = connected
+            if connected:
+                self._wake_all(sequence)  # what was refused for want of it may be wanted still
         elif record["feed"] == Source.CLOB_MARKET and not connected:
             index = int(record["instrument"])
             if index:

@@ -1,7 +1,8 @@
 """Where the core writes what it decided: one preallocated batch of records, in order.
 
-A record is packed in one call: setting the fields of a structured array one by one takes over
-twenty times longer. A unit test compares every layout here with `engine.wire.records`.
+Orders and decisions are written by kernels (`engine.core.orders.submission`), into the `room` they
+are given. A record of another kind is packed in one call: setting the fields of a structured array
+one by one takes over twenty times longer. A unit test compares every layout with the wire's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from engine.wire.codes import Kind, Reason, Source
 from engine.wire.records import RECORD_BYTES, RECORD_WORDS, pack_word0
 
 CAPACITY = 4096
-NS_PER_MS = 1_000_000
 
 
 def _record(body: str) -> struct.Struct:
@@ -23,12 +23,9 @@ def _record(body: str) -> struct.Struct:
     return struct.Struct(f"{fields}{RECORD_BYTES - struct.calcsize(fields)}x")
 
 
-_NEW_ORDER = _record("QqqqQqqqqIBBBBBB6x")
-_DECISION = _record("QqqqIIqHBBB3x")
 _CANCEL = _record("QHB5x")
 _ARM = _record("qqqIBBBBH6x")
 _CANCEL_ALL = _record("H6x")
-_KIND_NEW_ORDER, _KIND_DECISION = int(Kind.NEW_ORDER), int(Kind.DECISION)
 _CORE = int(Source.CORE)
 
 
@@ -74,101 +71,13 @@ class Outbox:
         out[1] = trace
         out[3] = self.now_ns
 
-    def reserve(self, count: int) -> tuple[np.ndarray, int]:
-        """Hot path. Return all rows, int64[CAPACITY, 16], and the first of `count` to be filled."""
-        at = self.count
-        assert at + count <= CAPACITY, f"a step writes too many records: count={at}"
-        self.count += count
-        return self._rows, at
+    def room(self, count: int) -> tuple[np.ndarray, int]:
+        """Hot path. Return all rows, int64[CAPACITY, 16], and the next to be filled by a kernel.
 
-    def new_order(
-        self,
-        instrument: int,
-        trace: int,
-        *,
-        order_id: int,
-        price: int,
-        size: int,
-        budget: int,
-        salt: int,
-        trigger_ns: int,
-        tick: int,
-        side: int,
-        tif: int,
-        post_only: bool,
-        strategy: int,
-        leg: int,
-    ) -> None:
-        """Hot path. Write a NEW_ORDER, decided and dated now."""
-        now_ns = self.now_ns
-        _NEW_ORDER.pack_into(
-            self._bytes,
-            self._next() * RECORD_BYTES,
-            _KIND_NEW_ORDER,
-            _CORE,
-            0,  # flags
-            instrument,
-            trace,
-            0,  # venue_ns
-            now_ns,
-            order_id,
-            price,
-            size,
-            budget,
-            salt,
-            now_ns // NS_PER_MS,
-            0,  # expires_s
-            trigger_ns,
-            now_ns,
-            tick,
-            side,
-            tif,
-            post_only,
-            strategy,
-            leg,
-            0,  # attempt
-        )
-
-    def decision(
-        self,
-        instrument: int,
-        trace: int,
-        *,
-        order_id: int,
-        price: int,
-        size: int,
-        edge: int,
-        bid: int,
-        ask: int,
-        book_age_ns: int,
-        reason: int,
-        strategy: int,
-        side: int,
-        leg: int,
-    ) -> None:
-        """Hot path. Write a DECISION."""
-        _DECISION.pack_into(
-            self._bytes,
-            self._next() * RECORD_BYTES,
-            _KIND_DECISION,
-            _CORE,
-            0,  # flags
-            instrument,
-            trace,
-            0,  # venue_ns
-            self.now_ns,
-            order_id,
-            price,
-            size,
-            edge,
-            bid,
-            ask,
-            book_age_ns,
-            reason,
-            strategy,
-            side,
-            leg,
-        )
+        count: how many it may fill. `self.count` is then to be raised by as many as it did.
+        """
+        assert self.count + count <= CAPACITY, f"a step writes too many records: count={self.count}"
+        return self._rows, self.count
 
     def arm(
         self,

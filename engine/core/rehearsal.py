@@ -60,6 +60,7 @@ class Rehearsal:
         refusals = self._refusals[: len(refused)]
         refusals[:, _ORDER_ID] = refused
         out = self._step(np.concatenate((refusals, tick)))
+        self._engine.settle()
         for order_id in refused:  # it is over, and a world that lives on must not grow
             del self._engine.world.orders.by_id[order_id & _UNSIGNED]
         self._runs += 1

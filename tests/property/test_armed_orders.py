@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arming import sniper
-from core_driver import UP, Driver, book, of_kind, report
+from arming import ALONE, BOTH, UNARMED, sniper
+from core_driver import DUTCH, UP, Driver, book, of_kind, report
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core import armed_kernel
 from engine.core.orders import ids
-from engine.core.outbox import Outbox
-from engine.core.world.books import ASK, BID, CERTIFIED, LIVE, LOCAL_NS, STATE, TOP_COLUMNS, TRACE
 from engine.math.units import MICROS, text_from_micros
-from engine.wire.codes import Kind, Reason, Side, Tif
+from engine.wire.codes import Kind, Reason, Side
 
 # What is not a function of the wish alone: ids follow from the trace, stamps from the time.
 CAUSED = {"order_id", "salt", "trace", "timestamp_ms", "local_ns", "trigger_ns", "decided_ns"}
@@ -70,100 +67,35 @@ def test_an_armed_take_is_the_order_that_would_have_been_sent(
     ] == [{name: value for name, value in order.items() if name not in CAUSED} for order in later]
 
 
-@given(st.integers(0, 2**64 - 1))
-def test_the_jitted_finaliser_is_the_plain_one(x: int) -> None:
-    """Both give the same 64 bits."""
-    assert armed_kernel.splitmix64(x) == ids.splitmix64(x)
-
-
 @given(
-    run_seed=st.integers(0, 2**63 - 1),
-    strategy=st.integers(1, 255),
-    trace=st.integers(1, 2**40 - 1),
-    now_ns=st.integers(10**18, 2 * 10**18),
-    age_ns=st.integers(0, 10**9),
-    touch=st.tuples(st.integers(0, 98), st.integers(1, 100)),
+    st.lists(cents, min_size=1, max_size=8),
+    cents,
+    st.sampled_from(Side),
+    st.sampled_from([ALONE, BOTH]),
 )
-def test_what_leaves_is_what_the_outbox_would_have_written(
-    run_seed: int, strategy: int, trace: int, now_ns: int, age_ns: int, touch: tuple[int, int]
+def test_what_is_put_off_until_orders_are_on_their_way_changes_nothing(
+    asks: list[int], limit: int, side: Side, is_armed: int
 ) -> None:
-    """Records that were written when it was armed and completed when it fires, byte for byte."""
-    bid, ask = (10_000 * cent for cent in touch)
-    order_id = ids.order_id(run_seed, strategy, trace, 0, 0)
-
-    def write(outbox: Outbox, trace: int, order_id: int, seen: dict[str, int]) -> np.ndarray:
-        terms = {"price": 450_000, "size": 10**7, "strategy": strategy, "side": 0, "leg": 0}
-        decided = {name: seen[name] for name in ("bid", "ask", "book_age_ns")}
-        outbox.decision(3, trace, order_id=order_id, edge=-5, reason=Reason.OK, **terms, **decided)
-        outbox.new_order(
-            3,
-            trace,
-            order_id=order_id,
-            budget=4_500_000,
-            salt=ids.salt(order_id),
-            trigger_ns=seen["trigger_ns"],
-            tick=10_000,
-            tif=Tif.FOK,
-            post_only=False,
-            **terms,
+    """Settled at once or by the next step: the same records, byte for byte, and the same world."""
+    told = []
+    for settles in (True, False):
+        driver = Driver(
+            sniper(limit=10_000 * limit, side=side, is_armed=is_armed),
+            sniper(limit=10_000 * limit, side=side, is_armed=UNARMED),
+            DUTCH,
         )
-        return outbox.rows
-
-    then, now = Outbox(), Outbox()
-    then.clear(17)
-    now.clear(now_ns)
-    nothing = {"bid": 1, "ask": 2, "book_age_ns": 3, "trigger_ns": 4}
-    records = write(then, 5, 6, nothing)[np.newaxis].copy()
-    seen = {"bid": bid, "ask": ask, "book_age_ns": age_ns, "trigger_ns": now_ns - age_ns}
-    tops = np.zeros((4, TOP_COLUMNS), np.int64)
-    tops[3, [BID, ASK, TRACE, LOCAL_NS]] = bid, ask, trace, now_ns - age_ns
-    out = np.full((5, 16), -1, np.int64)
-    seed = ids.splitmix64(run_seed)
-    left = armed_kernel.leave(records, 0, tops, 3, strategy, seed, now_ns, out, 2)
-    assert left == order_id
-    assert out[2:4].tolist() == write(now, trace, order_id, seen).tolist()
-    assert (out[[0, 1, 4]] == -1).all()
-
-
-OLDEST_NS = 5
-
-
-def look(armed: list[tuple[int, int, int]], tops: np.ndarray, dirty: np.ndarray) -> list[list[int]]:
-    """Return what `armed_kernel.look` returns, in plain Python."""
-    return [
-        [k, tops[index, TRACE], tops[index, LOCAL_NS]]
-        for k, (index, side, limit) in enumerate(armed)
-        if dirty[index]
-        and tops[index, STATE] == LIVE
-        and tops[index, CERTIFIED]
-        and tops[index, LOCAL_NS] >= OLDEST_NS
-        and (tops[index, ASK] <= limit if side == Side.BUY else tops[index, BID] >= limit)
-    ]
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 3), st.sampled_from(Side), cents), max_size=8),
-    st.lists(
-        st.tuples(
-            st.tuples(cents, cents, st.integers(0, 2), st.integers(0, 1), st.integers(4, 6)),
-            st.integers(0, 1),
-        ),
-        min_size=3,
-        max_size=3,
-    ),
-)
-def test_the_look_finds_what_plain_python_finds(
-    armed: list[tuple[int, int, int]], books: list[tuple[tuple[int, ...], int]]
-) -> None:
-    """Only live, certified, fresh and changed books, and limits that the touch has come to."""
-    tops, dirty = np.zeros((4, TOP_COLUMNS), np.int64), np.zeros(4, np.int64)
-    for index, (top, is_dirty) in enumerate(books, 1):
-        tops[index, [BID, ASK, STATE, CERTIFIED, LOCAL_NS]] = top
-        tops[index, TRACE], dirty[index] = 100 + index, is_dirty
-    rows = np.array([*armed, (0, 0, 0)], np.int64)
-    hits = np.full((len(rows), 3), -1, np.int64)
-    count = armed_kernel.look(rows, len(armed), tops, dirty, OLDEST_NS, hits)
-    assert hits[:count].tolist() == look(armed, tops, dirty)
+        driver.settles = settles
+        driver.engine.world.position(1, UP).size = 100 * MICROS
+        driver.open_market(({"0.01": "100"}, {"0.99": "100"}))
+        said = []
+        for move in moves(asks):
+            out = driver.step(move)
+            for order in of_kind(out, Kind.NEW_ORDER)[:1]:
+                out += driver.step(report(Kind.UNKNOWN, int(order["order_id"])))
+            said += [record.tobytes() for record in out]
+        driver.engine.settle()
+        told.append((said, driver.engine.gauges()))
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("side", Side)

@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.orders import lifecycle
+from engine.core.orders.candidates import Candidates
+from engine.core.orders.submission import reserve
+from engine.core.world.facts import BEST_BUY, BEST_SELL, NO_SELL
 from engine.core.world.instruments import Instrument
 from engine.core.world.lots import Lot
 from engine.core.world.orders import Order
@@ -36,12 +39,21 @@ def two_markets() -> World:
     for index in INDICES:
         outcome = (index - UP) % 2
         complement = index + 1 - 2 * outcome
-        world.instruments.accept(
+        world.accept(
             Instrument(
                 index, complement, outcome, FeeCurve.V2, 70_000, 1, 10_000, 5_000_000, 0, 1 << 62
             )
         )
     return world
+
+
+def let_leave(world: World, order: Order) -> None:
+    """Reserve an order as the kernel does that lets it leave, and open it."""
+    wish = Candidates(1)
+    terms = order.instrument, order.side, order.price, order.size, order.tif, order.leg
+    wish.put(0, world, order.strategy, *terms)
+    reserve.py_func(wish.rows, 0, world.facts.instruments, world.facts.account)
+    world.orders.open(order)
 
 
 def report(world: World, order: Order, what: str, size: int, number: int) -> None:
@@ -89,7 +101,7 @@ def test_kept_sums_equal_the_sums_over_all_orders_and_lots(
     orders = []
     for order_id, (index, side, price, size, tif) in enumerate(opened, 1):
         orders.append(Order(order_id, 1, index, side, price, size, tif, 0))
-        world.orders.open(orders[-1], 0)
+        let_leave(world, orders[-1])
     for number, (which, what, size) in enumerate(reports):
         report(world, orders[which % len(orders)], what, size, number)
         working = list(world.orders.all_working())
@@ -99,6 +111,14 @@ def test_kept_sums_equal_the_sums_over_all_orders_and_lots(
         buying = [o for o in working if o.side == Side.BUY]
         spent = sum(notional_micros_ceil(o.price, o.remaining) for o in buying)
         assert world.reserved_cash() == spent
+        for index in INDICES:
+            own = [(o.side, o.price) for o in working if o.instrument == index]
+            bids, asks = ([p for s, p in own if s == side] for side in Side)
+            assert world.facts.instruments[index, [BEST_BUY, BEST_SELL]].tolist() == [
+                max(bids, default=0),
+                min(asks, default=NO_SELL),
+            ]
+        assert world.orders.working_count == len(working)
         exposures = [expected_exposure(world, market) for market in (0, 1)]
         assert [world.market_exposure(m) for m in world.instruments.markets] == exposures
         assert world.total_exposure() == sum(exposures)

@@ -339,6 +339,15 @@ def test_shares_that_are_gone_disarm() -> None:
     assert arms(driver.step(after_ns=SECOND)) == [(0, Reason.INSUFFICIENT_SHARES)]
 
 
+def test_money_that_is_gone_is_noticed_when_it_fires() -> None:
+    """What has shrunk since the last look no longer covers it: disarmed, and nothing leaves."""
+    driver, _ = armed()
+    driver.engine.world.cash.flow -= 1_000 * MICROS - NOTIONAL
+    out = driver.step(AT_LIMIT)
+    assert arms(out) == [(0, Reason.INSUFFICIENT_CASH)]
+    assert not of_kind(out, Kind.NEW_ORDER)
+
+
 def test_the_order_rate_is_asked_again_when_it_fires() -> None:
     """Armed orders can all fire at once: beyond the rate they are disarmed instead."""
     driver, said = armed(sniper(), sniper(limit=460_000), orders_per_second_max=1)

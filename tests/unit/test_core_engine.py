@@ -221,6 +221,19 @@ def test_nothing_is_opened_while_our_own_fills_cannot_be_seen() -> None:
     assert not of_kind(moved, Kind.NEW_ORDER)
 
 
+def test_what_could_not_be_quoted_is_quoted_once_our_fills_are_seen() -> None:
+    """The books stand still: the private stream's coming is cause enough to ask again."""
+    driver = Driver(SPREAD)
+    driver.step(instrument(UP), instrument(DOWN), status(MarketStatus.OPEN), cash(1_000 * MICROS))
+    books = book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"})
+    refused = driver.step(*books)
+    assert {int(d["reason"]) for d in of_kind(refused, Kind.DECISION)} == {
+        Reason.PRIVATE_STREAM_LOST
+    }
+    seen = driver.step(feed_status(Source.CLOB_USER, Connection.CONNECTED))
+    assert len(of_kind(seen, Kind.NEW_ORDER)) == 2
+
+
 def test_halt_cancels_everything_and_stops_every_new_order() -> None:
     """After HALT one CANCEL_ALL leaves and no order, until the halt is lifted."""
     driver, orders = quoting()

@@ -9,7 +9,9 @@ import pytest
 from numba import njit
 
 from engine.bus import ring_kernels
-from engine.core import armed_kernel, kernel
+from engine.core import kernel, reflex
+from engine.core.orders import ids, submission
+from engine.core.risk import gates
 from engine.core.world import depth
 from feeds import clob_levels, clob_scan
 from signer import keccak, templates
@@ -28,8 +30,13 @@ KERNELS = [
     kernel.fire,
     kernel.pick_commands,
     depth.best_levels,
-    armed_kernel.look,
-    armed_kernel.leave,
+    reflex.fire,
+    reflex.react,
+    submission.write_decision,
+    submission.admit,
+    submission.submit,
+    gates.standing,
+    ids.order_id_of,
     keccak.permute,
     templates.hash_order,
 ]

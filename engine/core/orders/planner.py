@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from engine.core.intents import Arm, Basket, Intent, Quote, Take
-from engine.core.orders import ids
 from engine.core.orders.armed import ArmedTakes
 from engine.core.orders.baskets import Baskets
-from engine.core.orders.submission import order_of, write_decision, write_order
+from engine.core.orders.submitter import Submitter
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
-from engine.core.risk.gates import Candidate, first_refusal
 from engine.core.strategies.base import Event
 from engine.core.world.orders import Order, OrderState
 from engine.core.world.world import World
-from engine.math.units import notional_micros_ceil
 from engine.wire.codes import Reason, Side, Tif
 
-_OK, _BUY, _FOK, _FAK = Reason.OK, Side.BUY, Tif.FOK, Tif.FAK  # as in `engine.core.risk.gates`
+# An enum finds its members by a slow road: looked up at every order, they cost more than the gates.
+_OK, _BUY = int(Reason.OK), int(Side.BUY)
+_GTC, _FOK, _FAK = int(Tif.GTC), int(Tif.FOK), int(Tif.FAK)
 SIZE_CHANGE_MIN = 5  # replace a quote when its size changes by at least 1/5
 
 Ladder = tuple[tuple[int, int], ...]
@@ -34,27 +31,28 @@ class Planner:
     """Owns what each strategy wants to rest where; writes orders and cancels to the outbox."""
 
     __slots__ = (
-        "_armed",
         "_baskets",
         "_desired",
+        "_left",
         "_legs",
-        "_limits",
         "_outbox",
         "_refused",
         "_refused_arms",
-        "_run_seed",
+        "_submitter",
+        "armed",
     )
 
     def __init__(self, params: EngineParams, outbox: Outbox) -> None:
-        self._run_seed = params.run_seed
-        self._limits = params.risk
         self._outbox = outbox
+        self._submitter = Submitter(params.run_seed, outbox)
         self._desired: dict[int, dict[int, Ladder]] = {}  # instrument → strategy → ladder
-        self._refused: dict[tuple[int, int], Reason] = {}
+        self._refused: dict[tuple[int, int], int] = {}
         self._legs: dict[tuple[int, int], int] = {}
+        # Takes that have left and are no orders yet: (strategy, takes, leg of the first, ids).
+        self._left: list[tuple[int, Sequence[Take], int, list[int]]] = []
         self._baskets = Baskets()
-        self._armed = ArmedTakes(params, outbox)
-        self._refused_arms: dict[tuple[int, int], Reason] = {}
+        self.armed = ArmedTakes(params, outbox)
+        self._refused_arms: dict[tuple[int, int], int] = {}
 
     def begin(self) -> None:
         """Start a step: leg numbers count from 0 for every (strategy, trace)."""
@@ -76,17 +74,31 @@ class Planner:
 
     def refresh(self, world: World, event: Event) -> None:
         """Bring the live orders of one market back to what is wanted, after any order event."""
-        for index in (event.market.up.index, event.market.down.index):
-            for strategy in self._desired.get(index, ()):
-                self._reconcile(world, strategy, index, event)
-        self._armed.review(world, event)
+        if self._desired:
+            for index in (event.market.up.index, event.market.down.index):
+                for strategy in self._desired.get(index, ()):
+                    self._reconcile(world, strategy, index, event)
+        if len(self.armed):
+            self.armed.review(world, event)
 
-    def fire(self, world: World, dirty: np.ndarray) -> Sequence[Event]:
-        """Hot path. Send the armed takes whose limit the touch of a dirty book has come to.
+    @property
+    def seed(self) -> int:
+        """What the ids of this run's orders are made from."""
+        return self._submitter.seed
 
-        Returns an event for each market they are in, whether they left or were disarmed.
-        """
-        return self._armed.fire(world, dirty, self._legs)
+    def settle(self, world: World) -> list[Event]:
+        """Make orders of all that has left; return an event for each armed take that was hit."""
+        for strategy, takes, first, ids in self._left:
+            orders = [
+                _order_of(order_id, strategy, take, first + k)
+                for k, (take, order_id) in enumerate(zip(takes, ids, strict=True))
+            ]
+            for order in orders:
+                world.orders.open(order)
+            if len(orders) > 1:
+                self._baskets.open(orders)
+        self._left.clear()
+        return self.armed.settle(world, self._legs)
 
     def on_ended(self, world: World, order: Order, event: Event) -> None:
         """React to the end of an order: a refused quote is not repeated, a basket is completed."""
@@ -100,7 +112,7 @@ class Planner:
     def pull_all(self, world: World, reason: Reason, trace: int) -> None:
         """Want nothing any more and cancel everything."""
         self._desired.clear()
-        self._armed.disarm_all(world, reason, trace)
+        self.armed.disarm_all(world, reason, trace)
         for order in world.orders.all_working():
             order.cancel_requested = True
         self._outbox.cancel_all(reason, trace)
@@ -109,7 +121,7 @@ class Planner:
         wanted = list(self._desired[index][strategy])
         blocked = False
         for order in world.orders.working(index):
-            if order.strategy != strategy or order.tif != Tif.GTC:
+            if order.strategy != strategy or order.tif != _GTC:
                 continue
             match_ = next((w for w in wanted if _same(order, w)), None)
             if match_ is not None and not order.cancel_requested:
@@ -126,98 +138,75 @@ class Planner:
     def _rest(
         self, world: World, strategy: int, index: int, price: int, size: int, event: Event
     ) -> None:
-        instrument = world.instruments.get(index)
-        assert instrument is not None, f"a quote names an unknown instrument: index={index}"
-        candidate = Candidate(
-            strategy=strategy,
-            market=event.market,
-            instrument=instrument,
-            side=_BUY,
-            price=price,
-            size=size,
-            tif=Tif.GTC,
-            post_only=True,
-            leg=self._leg(strategy, event.trace),
-            touch=world.touch(index),
-            notional=notional_micros_ceil(price, size),
-            edge=0,
-            budget=0,
-        )
-        reason = first_refusal(world, candidate, self._limits)
-        if reason != _OK:
-            if self._refused.get((strategy, index)) != reason:
-                self._refused[strategy, index] = reason
-                write_decision(self._outbox, world, candidate, event, reason, 0)
-            return
-        self._refused.pop((strategy, index), None)
-        self._submit(world, candidate, event)
+        leg = self._legs_from(strategy, event.trace, 1)
+        self._submitter.put(0, world, strategy, index, _BUY, price, size, _GTC, leg, post_only=True)
+        reason = self._submitter.send(world, 1, event)
+        if reason == _OK:
+            self._refused.pop((strategy, index), None)
+            order_id = self._submitter.order_id(0)
+            world.orders.open(Order(order_id, strategy, index, _BUY, price, size, _GTC, leg))
+        elif self._refused.get((strategy, index)) != reason:
+            self._refused[strategy, index] = reason
+            self._submitter.tell_refused(world, event)
 
     def _take(self, world: World, strategy: int, event: Event, takes: Sequence[Take]) -> None:
         """Send takes, all or none: every gate must let every leg pass before the first leaves."""
-        candidates = [
-            self._marketable(world, strategy, event, take, self._leg(strategy, event.trace))
-            for take in takes
-        ]
-        for candidate in candidates:
-            reason = first_refusal(world, candidate, self._limits)
-            if reason != _OK:
-                write_decision(self._outbox, world, candidate, event, reason, 0)
-                return
-        orders = [self._submit(world, c, event) for c in candidates]
-        if len(orders) > 1:
-            self._baskets.open(orders)
+        count = len(takes)
+        first = self._legs_from(strategy, event.trace, count)
+        for k, take in enumerate(takes):
+            self._put(k, world, strategy, take, first + k)
+        if self._submitter.send(world, count, event) == _OK:
+            ids = [self._submitter.order_id(k) for k in range(count)]
+            self._left.append((strategy, takes, first, ids))
+        else:
+            self._submitter.tell_refused(world, event)
 
     def _arm(self, world: World, strategy: int, event: Event, arm: Arm) -> None:
         """Arm what is wanted in place of what was armed before."""
         key, take = (strategy, arm.instrument), arm.take
-        if take == self._armed.take(*key):
+        if take == self.armed.take(*key):
             return
-        self._armed.disarm(world, *key, Reason.SUPERSEDED, event.trace)
+        self.armed.disarm(world, *key, Reason.SUPERSEDED, event.trace)
         if take is None:
             return
         assert take.instrument == arm.instrument, f"an arm names two instruments: {arm}"
-        candidate = self._marketable(world, strategy, event, take, 0)
-        reason = first_refusal(world, candidate, self._limits)
+        self._put(0, world, strategy, take, 0)
+        reason = self._submitter.hold(world)
         if reason == _OK:
             self._refused_arms.pop(key, None)
-            self._armed.arm(world, candidate, take, event)
+            order = _order_of(0, strategy, take, 0)
+            self.armed.arm(world, self._submitter.candidate(), order, take, event)
         elif self._refused_arms.get(key) != reason:
             self._refused_arms[key] = reason
-            write_decision(self._outbox, world, candidate, event, reason, 0)
+            self._submitter.tell_refused(world, event)
 
-    @staticmethod
-    def _marketable(world: World, strategy: int, event: Event, take: Take, leg: int) -> Candidate:
-        instrument = world.instruments.get(take.instrument)
-        assert instrument is not None, f"a take names an unknown instrument: {take}"
-        return Candidate(
+    def _put(self, k: int, world: World, strategy: int, take: Take, leg: int) -> None:
+        """Hot path. Make a take candidate `k`."""
+        self._submitter.put(
+            k,
+            world,
             strategy,
-            event.market,
-            instrument,
+            take.instrument,
             take.side,
             take.limit,
             take.size,
             _FOK if take.fill_or_kill else _FAK,
-            False,  # post_only
             leg,
-            world.touch(take.instrument),
-            notional_micros_ceil(take.limit, take.size),
-            take.edge,
-            take.budget,
+            edge=take.edge,
+            budget=take.budget,
         )
 
-    def _submit(self, world: World, candidate: Candidate, event: Event) -> Order:
-        order_id = ids.order_id(self._run_seed, candidate.strategy, event.trace, candidate.leg, 0)
-        order = order_of(candidate, order_id)
-        write_decision(self._outbox, world, candidate, event, _OK, order_id)
-        world.orders.open(order, world.now_ns)
-        write_order(self._outbox, candidate, event, order_id)
-        return order
+    def _legs_from(self, strategy: int, trace: int, count: int) -> int:
+        """Return the first of the next `count` leg numbers of this strategy for this cause."""
+        first = self._legs.get((strategy, trace), 0)
+        self._legs[strategy, trace] = first + count
+        return first
 
-    def _leg(self, strategy: int, trace: int) -> int:
-        """Return the next leg number of this strategy for this cause."""
-        leg = self._legs.get((strategy, trace), 0)
-        self._legs[strategy, trace] = leg + 1
-        return leg
+
+def _order_of(order_id: int, strategy: int, take: Take, leg: int) -> Order:
+    """Return the order a take has become."""
+    tif = _FOK if take.fill_or_kill else _FAK
+    return Order(order_id, strategy, take.instrument, take.side, take.limit, take.size, tif, leg)
 
 
 def _same(order: Order, wanted: tuple[int, int]) -> bool:

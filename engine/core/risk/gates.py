@@ -1,232 +1,251 @@
 """The risk gates: pure, named, asked in order; the first answer other than OK stops the order.
 
-A gate whose input is missing refuses (no balance yet, no fee curve): it never assumes.
+A gate whose input is missing refuses (no balance yet, no fee curve): it never assumes. All of them
+read the same arrays and are compiled into whoever asks, so fifteen questions are one jitted call.
 
-All of them together are a fifth of a tick's step. One jitted call in their place is no win: their
-thirty inputs come from a dozen objects, and to hand them over takes longer than to ask each gate.
+Every gate takes (c, k, tops, facts, account, now_ns): row `k` of the candidates
+(`engine.core.orders.candidates`), the touches (`engine.core.world.books`), and what is known of
+instruments and account (`engine.core.world.facts`). It returns a Reason as int64, 0 = OK.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
-from engine.core.params import RiskLimits
-from engine.core.world.books import Touch
-from engine.core.world.instruments import Instrument, Market
-from engine.core.world.world import World
-from engine.math.fees import fee_micros_ceil
+from numba import int64, njit
+
+from engine.core.orders.candidates import (
+    FEE,
+    HELD,
+    INSTRUMENT,
+    NOTIONAL,
+    POST_ONLY,
+    PRICE,
+    SIDE,
+    SIZE,
+    TERMS,
+)
+from engine.core.world import facts as f
+from engine.core.world.books import CERTIFIED, LIVE, LOCAL_NS, STATE, TICK
 from engine.math.units import MICROS, SIZE_STEP
-from engine.wire.codes import FeeCurve, Reason, Side
+from engine.wire.codes import Reason, Side
 
 SECOND_NS = 1_000_000_000
-# An enum finds its members by a slow road: looked up at every order, they cost more than the gates.
-_OK, _BUY, _SELL, _CURVE_UNKNOWN = Reason.OK, Side.BUY, Side.SELL, FeeCurve.UNKNOWN
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
+_HALTED, _PRIVATE_STREAM_LOST = int(Reason.HALTED), int(Reason.PRIVATE_STREAM_LOST)
+_MARKET_CLOSED, _STALE_BOOK = int(Reason.MARKET_CLOSED), int(Reason.STALE_BOOK)
+_FEE_UNKNOWN, _PRICE_OFF_TICK = int(Reason.FEE_UNKNOWN), int(Reason.PRICE_OFF_TICK)
+_SIZE_TOO_SMALL, _ORDER_NOTIONAL = int(Reason.SIZE_TOO_SMALL), int(Reason.ORDER_NOTIONAL)
+_MARKET_NOTIONAL, _TOTAL_NOTIONAL = int(Reason.MARKET_NOTIONAL), int(Reason.TOTAL_NOTIONAL)
+_ORDER_RATE, _INSUFFICIENT_CASH = int(Reason.ORDER_RATE), int(Reason.INSUFFICIENT_CASH)
+_INSUFFICIENT_SHARES = int(Reason.INSUFFICIENT_SHARES)
+_WOULD_CROSS_OWN, _ORDERS_OPEN_MAX = int(Reason.WOULD_CROSS_OWN), int(Reason.ORDERS_OPEN_MAX)
+_SUPERSEDED = int(Reason.SUPERSEDED)
+
+Gate = Callable[..., Any]
 
 
-class Candidate(NamedTuple):
-    """An order about to exist. Price in micros, size in micro-shares, money in pUSD micros.
-
-    touch: of the book it is for, its certificate.  notional: the worst case of price × size.
-    budget: what a marketable buy spends, 0 = the notional.
-    """
-
-    strategy: int
-    market: Market
-    instrument: Instrument
-    side: int
-    price: int
-    size: int
-    tif: int
-    post_only: bool
-    leg: int
-    touch: Touch
-    notional: int
-    edge: int
-    budget: int
-
-    @property
-    def spends(self) -> int:
-        """What a marketable buy spends in micros; 0 for all other orders."""
-        return 0 if self.post_only or self.side == _SELL else self.budget or self.notional
-
-    @property
-    def fee(self) -> int:
-        """The worst-case fee in micros."""
-        if self.post_only:
-            return 0
-        i = self.instrument
-        return fee_micros_ceil(self.size, self.price, i.fee_curve, i.fee_rate_ppm, i.fee_exponent)
-
-    def reduces(self, world: World) -> bool:
-        """Whether it only sells what we hold."""
-        held = world.lots.size(self.instrument.index)
-        selling = world.orders.working_sell_size(self.instrument.index)
-        return self.side == _SELL and self.size <= held - selling
+def _gate(function: Gate) -> Gate:
+    """Compile a gate into its callers."""
+    compiled: Gate = njit(forceinline=True, error_model="numpy", _nrt=False)(function)
+    return compiled
 
 
-Gate = Callable[[World, Candidate, RiskLimits], Reason]
+@_gate
+def reduces(c, k, facts):  # type: ignore[no-untyped-def]
+    """Whether it only sells what we hold and have not offered."""
+    return c[k, SIDE] == _SELL and c[k, SIZE] <= c[k, HELD] - facts[c[k, INSTRUMENT], f.SELLS]
 
 
-def halt(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def free_cash(account):  # type: ignore[no-untyped-def]
+    """What may still be spent, micros."""
+    balance = account[f.CASH_OPENING] + account[f.CASH_FLOW]
+    return balance - account[f.RESERVED] - account[f.CASH_MIN]
+
+
+@_gate
+def halt(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Under HALT only risk-reducing orders pass."""
-    return Reason.HALTED if world.halted and not candidate.reduces(world) else _OK
+    return _HALTED if account[f.HALTED] != 0 and not reduces(c, k, facts) else 0
 
 
-def private_stream(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def private_stream(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Nothing is opened while our own fills cannot be seen."""
-    return _OK if world.sees_fills else Reason.PRIVATE_STREAM_LOST
+    return 0 if account[f.SEES_FILLS] == 1 else _PRIVATE_STREAM_LOST
 
 
-def stale_book(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
-    """The book must be certified and fresh."""
-    return _OK if candidate.touch.usable else Reason.STALE_BOOK
-
-
-def market_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def market_open(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """The market must accept orders."""
-    return _OK if candidate.market.is_open else Reason.MARKET_CLOSED
+    return 0 if facts[c[k, INSTRUMENT], f.IS_OPEN] == 1 else _MARKET_CLOSED
 
 
-def fee_known(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def stale_book(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """The book must be certified and fresh."""
+    i = c[k, INSTRUMENT]
+    is_believed = tops[i, STATE] == LIVE and tops[i, CERTIFIED] == 1
+    is_fresh = now_ns - tops[i, LOCAL_NS] <= account[f.BOOK_AGE_NS_MAX]
+    return 0 if is_believed and is_fresh else _STALE_BOOK
+
+
+@_gate
+def fee_known(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Nothing is taken at an unknown fee."""
-    if not candidate.post_only and candidate.instrument.fee_curve == _CURVE_UNKNOWN:
-        return Reason.FEE_UNKNOWN
-    return _OK
+    is_known = c[k, POST_ONLY] == 1 or facts[c[k, INSTRUMENT], f.IS_FEE_KNOWN] == 1
+    return 0 if is_known else _FEE_UNKNOWN
 
 
-def price_on_tick(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def price_on_tick(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """The price must be an integer multiple of the tick, strictly inside (0, 1)."""
-    tick = candidate.instrument.tick
-    legal = tick > 0 and candidate.price % tick == 0 and tick <= candidate.price <= MICROS - tick
-    return _OK if legal else Reason.PRICE_OFF_TICK
+    tick, price = tops[c[k, INSTRUMENT], TICK], c[k, PRICE]
+    legal = tick > 0 and price % tick == 0 and tick <= price <= MICROS - tick
+    return 0 if legal else _PRICE_OFF_TICK
 
 
-def size_min(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def size_min(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """The size must be in hundredths of a share and at least the market's minimum."""
-    legal = candidate.size % SIZE_STEP == 0 and candidate.size >= candidate.instrument.min_size
-    return _OK if legal else Reason.SIZE_TOO_SMALL
+    legal = c[k, SIZE] % SIZE_STEP == 0 and c[k, SIZE] >= facts[c[k, INSTRUMENT], f.MIN_SIZE]
+    return 0 if legal else _SIZE_TOO_SMALL
 
 
-def order_notional(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def order_notional(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """One order's notional is bounded."""
-    return _OK if candidate.notional <= limits.order_notional_max else Reason.ORDER_NOTIONAL
+    return 0 if c[k, NOTIONAL] <= account[f.ORDER_NOTIONAL_MAX] else _ORDER_NOTIONAL
 
 
-def market_notional(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+@_gate
+def market_notional(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """What one market could cost, with everything working filled, is bounded."""
-    if candidate.side == _SELL:
-        return _OK
-    exposure = world.market_exposure(candidate.market) + candidate.notional
-    return _OK if exposure <= limits.market_notional_max else Reason.MARKET_NOTIONAL
+    exposure = facts[facts[c[k, INSTRUMENT], f.MARKET], f.EXPOSURE] + c[k, NOTIONAL]
+    is_within = c[k, SIDE] == _SELL or exposure <= account[f.MARKET_NOTIONAL_MAX]
+    return 0 if is_within else _MARKET_NOTIONAL
 
 
-def total_notional(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+@_gate
+def total_notional(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """What all markets together could cost is bounded."""
-    if candidate.side == _SELL:
-        return _OK
-    exposure = world.total_exposure() + candidate.notional
-    return _OK if exposure <= limits.total_notional_max else Reason.TOTAL_NOTIONAL
+    exposure = account[f.TOTAL_EXPOSURE] + c[k, NOTIONAL]
+    is_within = c[k, SIDE] == _SELL or exposure <= account[f.TOTAL_NOTIONAL_MAX]
+    return 0 if is_within else _TOTAL_NOTIONAL
 
 
-def order_rate(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
-    """Orders per second are bounded."""
-    recent = world.orders.opened_since(world.now_ns - SECOND_NS)
-    return _OK if recent < limits.orders_per_second_max else Reason.ORDER_RATE
+@_gate
+def order_rate(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Orders per second are bounded: the oldest of the last `limit` must be a second old."""
+    limit = account[f.RATE_MAX]
+    if limit > f.RATE_BOUNDED_MAX:
+        return 0
+    if limit <= 0:
+        return _ORDER_RATE
+    oldest_ns = account[f.RING + account[f.OPENED] % limit]
+    return 0 if oldest_ns <= now_ns - SECOND_NS else _ORDER_RATE
 
 
-def cash(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+@_gate
+def cash(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """A buy must be affordable beside all working buys, its fee included."""
-    if candidate.side == _SELL:
-        return _OK
-    if not world.cash.known:
-        return Reason.INSUFFICIENT_CASH
-    needed = candidate.notional + candidate.fee
-    free = world.cash.balance - world.reserved_cash() - limits.cash_min
-    return _OK if needed <= free else Reason.INSUFFICIENT_CASH
+    is_paid = account[f.CASH_KNOWN] == 1 and c[k, NOTIONAL] + c[k, FEE] <= free_cash(account)
+    return 0 if c[k, SIDE] == _SELL or is_paid else _INSUFFICIENT_CASH
 
 
-def shares(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def shares(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Only shares we hold and have not offered may be sold."""
-    if candidate.side == _SELL and not candidate.reduces(world):
-        return Reason.INSUFFICIENT_SHARES
-    return _OK
+    return 0 if c[k, SIDE] == _BUY or reduces(c, k, facts) else _INSUFFICIENT_SHARES
 
 
-def crosses_own(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def crosses_own(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Our own orders must not trade with each other, on this outcome or across the pair."""
-    index = candidate.instrument.index
-    for order in world.orders.working(index):
-        if order.side != candidate.side:
-            bid, ask = (
-                (candidate.price, order.price)
-                if candidate.side == _BUY
-                else (order.price, candidate.price)
-            )
-            if bid >= ask:
-                return Reason.WOULD_CROSS_OWN
-    if candidate.post_only and candidate.side == _BUY:
-        for order in world.orders.working(candidate.instrument.complement):
-            if order.side == _BUY and order.price + candidate.price >= MICROS:
-                return Reason.WOULD_CROSS_OWN
-    return _OK
+    i, price = c[k, INSTRUMENT], c[k, PRICE]
+    if c[k, SIDE] == _SELL:
+        crosses = facts[i, f.BEST_BUY] > 0 and facts[i, f.BEST_BUY] >= price
+    else:
+        crosses = price >= facts[i, f.BEST_SELL]
+        if c[k, POST_ONLY] == 1:
+            across = facts[facts[i, f.COMPLEMENT], f.BEST_BUY]
+            crosses = crosses or (across > 0 and across + price >= MICROS)
+    return _WOULD_CROSS_OWN if crosses else 0
 
 
-def orders_open(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def orders_open(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """The number of working orders is bounded."""
-    within = world.orders.working_count < limits.orders_open_max
-    return _OK if within else Reason.ORDERS_OPEN_MAX
+    return 0 if account[f.WORKING] < account[f.ORDERS_OPEN_MAX] else _ORDERS_OPEN_MAX
 
 
-def same_terms(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:  # noqa: ARG001
+@_gate
+def same_terms(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Tick, fee and minimum size must be those it was decided on."""
-    current = world.instruments.get(candidate.instrument.index)
-    same = current is candidate.instrument or current == candidate.instrument
-    return _OK if same else Reason.SUPERSEDED
+    return 0 if facts[c[k, INSTRUMENT], f.TERMS] == c[k, TERMS] else _SUPERSEDED
 
 
-def covered(world: World, candidate: Candidate, limits: RiskLimits) -> Reason:
+@_gate
+def covered(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """What is reserved already must still be ours: money and fee of a buy, shares of a sale."""
-    if candidate.side == _SELL:
-        index = candidate.instrument.index
-        short = world.orders.working_sell_size(index) > world.lots.size(index)
-        return Reason.INSUFFICIENT_SHARES if short else _OK
-    free = world.cash.balance - world.reserved_cash() - limits.cash_min
-    return _OK if candidate.fee <= free else Reason.INSUFFICIENT_CASH
+    if c[k, SIDE] == _SELL:
+        return _INSUFFICIENT_SHARES if facts[c[k, INSTRUMENT], f.SELLS] > c[k, HELD] else 0
+    return 0 if c[k, FEE] <= free_cash(account) else _INSUFFICIENT_CASH
 
 
-GATES: tuple[Gate, ...] = (
-    halt,
-    private_stream,
-    market_open,
-    stale_book,
-    fee_known,
-    price_on_tick,
-    size_min,
-    order_notional,
-    market_notional,
-    total_notional,
-    order_rate,
-    cash,
-    shares,
-    crosses_own,
-    orders_open,
+@_gate
+def opening(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
+    """Ask every gate about a new order."""
+    return (
+        halt(c, k, tops, facts, account, now_ns)
+        or private_stream(c, k, tops, facts, account, now_ns)
+        or market_open(c, k, tops, facts, account, now_ns)
+        or stale_book(c, k, tops, facts, account, now_ns)
+        or fee_known(c, k, tops, facts, account, now_ns)
+        or price_on_tick(c, k, tops, facts, account, now_ns)
+        or size_min(c, k, tops, facts, account, now_ns)
+        or order_notional(c, k, tops, facts, account, now_ns)
+        or market_notional(c, k, tops, facts, account, now_ns)
+        or total_notional(c, k, tops, facts, account, now_ns)
+        or order_rate(c, k, tops, facts, account, now_ns)
+        or cash(c, k, tops, facts, account, now_ns)
+        or shares(c, k, tops, facts, account, now_ns)
+        or crosses_own(c, k, tops, facts, account, now_ns)
+        or orders_open(c, k, tops, facts, account, now_ns)
+    )
+
+
+@_gate
+def firing(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
+    """Ask about an armed take that fires what may have changed since it passed every gate.
+
+    Its book has just been found certified and fresh, and its money is reserved.
+    """
+    return (
+        halt(c, k, tops, facts, account, now_ns)
+        or private_stream(c, k, tops, facts, account, now_ns)
+        or market_open(c, k, tops, facts, account, now_ns)
+        or same_terms(c, k, tops, facts, account, now_ns)
+        or order_rate(c, k, tops, facts, account, now_ns)
+        or covered(c, k, tops, facts, account, now_ns)
+    )
+
+
+@njit(
+    int64(int64[:, ::1], int64, int64[:, ::1], int64[:, ::1], int64[::1], int64),
+    cache=True,
+    error_model="numpy",
+    _nrt=False,
 )
-
-
-# What an armed take passed once may fail later: asked while it stands, and when it fires. Then its
-# book has just been found certified and fresh.
-_MOVING: tuple[Gate, ...] = (halt, private_stream, market_open, same_terms)
-STANDING: tuple[Gate, ...] = (*_MOVING, stale_book, covered)
-FIRING: tuple[Gate, ...] = (*_MOVING, order_rate)
-
-
-def first_refusal(
-    world: World, candidate: Candidate, limits: RiskLimits, gates: tuple[Gate, ...] = GATES
-) -> Reason:
-    """Return the first gate's answer that is not OK, or OK."""
-    for gate in gates:
-        reason = gate(world, candidate, limits)
-        if reason:  # any but OK, which is 0
-            return reason
-    return _OK
+def standing(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
+    """Ask whether an armed take may go on standing."""
+    return (
+        halt(c, k, tops, facts, account, now_ns)
+        or private_stream(c, k, tops, facts, account, now_ns)
+        or market_open(c, k, tops, facts, account, now_ns)
+        or same_terms(c, k, tops, facts, account, now_ns)
+        or stale_book(c, k, tops, facts, account, now_ns)
+        or covered(c, k, tops, facts, account, now_ns)
+    )

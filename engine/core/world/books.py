@@ -73,6 +73,11 @@ class Books:
         """Return the venue's stamp of the last frame for a book."""
         return self._words[instrument * TOP_COLUMNS + VENUE_NS]
 
+    def changed(self, instrument: int) -> tuple[int, int]:
+        """Return the last record applied to a book, by tape sequence, and when it reached us."""
+        words, at = self._words, instrument * TOP_COLUMNS
+        return words[at + TRACE], words[at + LOCAL_NS]
+
     def double_mid(self, instrument: int) -> int:
         """Return twice the last two-sided mid in micros, twice one half before there was one."""
         return int(self.tops[instrument, PAIR]) or MICROS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -95,10 +95,6 @@ class Instruments:
         self.markets.append(market)
         self._market_of[up.index] = self._market_of[down.index] = market
         return market
-
-    def set_tick(self, index: int, tick: int) -> None:
-        """Change the tick of one instrument, as the venue does while a market runs."""
-        self.accept(replace(self._by_index[index], tick=tick))
 
     def get(self, index: int) -> Instrument | None:
         """Return the instrument with this index, None where it is unknown."""

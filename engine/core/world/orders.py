@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
+from engine.core.world.facts import (
+    BEST_BUY,
+    BEST_SELL,
+    BUYS,
+    FACT_COLUMNS,
+    NO_SELL,
+    RESERVED,
+    SELLS,
+    WORKING,
+    Facts,
+)
 from engine.math.units import notional_micros_ceil
 from engine.wire.codes import Side
 
@@ -54,47 +64,49 @@ class Order:
         return self.size - self.filled if self.final < 0 else self.final - self.filled
 
 
-@dataclass(slots=True)
 class Orders:
-    """Orders by id and by venue hash; the working ones also by instrument, and what they add up to.
+    """Orders by id and by venue hash; the working ones also by instrument.
 
-    Sums are kept, not made: a gate asks for them at every order, whatever else is working.
+    What they add up to is kept, not made (`Facts`): a gate asks for it at every order, whatever
+    else is working. The kernel that lets an order pass reserves it; what becomes of it is followed
+    here.  armed_count: of the working ones.  changed: instruments reckoned anew, for `World`.
     """
 
-    by_id: dict[int, Order] = field(default_factory=dict)
-    by_hash: dict[bytes, Order] = field(default_factory=dict)
-    _working: dict[int, dict[int, Order]] = field(default_factory=dict)
-    working_count: int = 0
-    armed_count: int = 0  # of the working ones
-    buy_notional: int = 0  # pUSD micros all working buys may still spend
-    changed: set[int] = field(default_factory=set)  # instruments reckoned anew, for `World`
-    _buy_notional: dict[int, int] = field(default_factory=dict)
-    _sell_size: dict[int, int] = field(default_factory=dict)
-    _opened_ns: deque[int] = field(default_factory=deque)
+    __slots__ = ("_account", "_facts", "_working", "armed_count", "by_hash", "by_id", "changed")
 
-    def open(self, order: Order, now_ns: int) -> None:
-        """Add a new order: from now on it is exposure."""
+    def __init__(self, facts: Facts) -> None:
+        self.by_id: dict[int, Order] = {}
+        self.by_hash: dict[bytes, Order] = {}
+        self.armed_count = 0
+        self.changed: set[int] = set()
+        self._working: dict[int, dict[int, Order]] = {}
+        self._account = facts.account_words
+        self._facts = facts.instrument_words
+
+    @property
+    def working_count(self) -> int:
+        """How many orders may still fill."""
+        return self._account[WORKING]
+
+    def open(self, order: Order) -> None:
+        """Add an order that has left: what it may spend or sell is reserved already."""
         assert order.order_id not in self.by_id, f"order id must be new: order_id={order.order_id}"
         self.by_id[order.order_id] = order
-        self._working.setdefault(order.instrument, {})[order.order_id] = order
-        self.working_count += 1
-        self._opened_ns.append(now_ns)
-        self.reckon(order)
+        self._add(order)
 
-    def reserve(self, order: Order) -> None:
-        """Add an armed order: exposure that has not been sent."""
-        self._working.setdefault(order.instrument, {})[order.order_id] = order
-        self.working_count += 1
+    def hold(self, order: Order) -> None:
+        """Add an armed order: reserved as well, and not sent."""
         self.armed_count += 1
-        self.reckon(order)
+        self._add(order)
 
-    def send(self, order: Order, order_id: int, now_ns: int) -> None:
-        """Hot path. Open an armed order under the id it has now."""
-        del self._working[order.instrument][order.order_id]
-        self.working_count -= 1
+    def send(self, order: Order, order_id: int) -> None:
+        """Open an armed order under the id it has now."""
+        assert order_id not in self.by_id, f"order id must be new: order_id={order_id}"
+        working = self._working[order.instrument]
+        del working[order.order_id]
         self.armed_count -= 1
         order.order_id, order.state = order_id, _PENDING
-        self.open(order, now_ns)
+        self.by_id[order_id] = working[order_id] = order
 
     def name(self, order: Order, order_hash: bytes) -> None:
         """Attach the venue's id, by which its events find the order."""
@@ -112,30 +124,21 @@ class Orders:
             del working[order.order_id]
             if not working:
                 del self._working[order.instrument]
-            self.working_count -= 1
+            self._account[WORKING] -= 1
+            self._forget_price(order)
 
     def reckon(self, order: Order) -> None:
         """Bring the sums up to what an order may still do; to be called when that has changed."""
-        now = 0
-        is_buy = order.side == _BUY
-        if order.state != _DONE:
-            now = notional_micros_ceil(order.price, order.remaining) if is_buy else order.remaining
+        now = 0 if order.state == _DONE else _holds(order)
         change = now - order.held_back
         if change == 0:
             return
         order.held_back = now
-        index = order.instrument
-        sums = self._buy_notional if is_buy else self._sell_size
-        sums[index] = sums.get(index, 0) + change
+        index, is_buy = order.instrument, order.side == _BUY
+        self._facts[index * FACT_COLUMNS + (BUYS if is_buy else SELLS)] += change
         if is_buy:
-            self.buy_notional += change
+            self._account[RESERVED] += change
             self.changed.add(index)
-
-    def opened_since(self, since_ns: int) -> int:
-        """Return how many orders were opened after `since_ns`; older ones are forgotten."""
-        while self._opened_ns and self._opened_ns[0] <= since_ns:
-            self._opened_ns.popleft()
-        return len(self._opened_ns)
 
     def working(self, instrument: int) -> Iterable[Order]:
         """Return the orders of one instrument that may still fill, oldest first."""
@@ -153,8 +156,26 @@ class Orders:
 
     def working_buy_notional(self, instrument: int) -> int:
         """Return the pUSD micros the working buys of one instrument may still spend."""
-        return self._buy_notional.get(instrument, 0)
+        return self._facts[instrument * FACT_COLUMNS + BUYS]
 
     def working_sell_size(self, instrument: int) -> int:
         """Return the micro-shares the working sells of one instrument may still take."""
-        return self._sell_size.get(instrument, 0)
+        return self._facts[instrument * FACT_COLUMNS + SELLS]
+
+    def _add(self, order: Order) -> None:
+        order.held_back = _holds(order)
+        self._working.setdefault(order.instrument, {})[order.order_id] = order
+
+    def _forget_price(self, ended: Order) -> None:
+        """Look for the best price that is left where the best has ended."""
+        is_buy = ended.side == _BUY
+        at = ended.instrument * FACT_COLUMNS + (BEST_BUY if is_buy else BEST_SELL)
+        if self._facts[at] == ended.price:
+            prices = (o.price for o in self.working(ended.instrument) if o.side == ended.side)
+            self._facts[at] = max(prices, default=0) if is_buy else min(prices, default=NO_SELL)
+
+
+def _holds(order: Order) -> int:
+    """Return the pUSD micros a buy may still spend, the micro-shares a sale may still take."""
+    remaining = order.remaining
+    return notional_micros_ceil(order.price, remaining) if order.side == _BUY else remaining

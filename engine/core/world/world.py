@@ -2,48 +2,116 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.core.params import EngineParams
-from engine.core.world.books import Books, Touch
+from engine.core.world.books import TICK, Books, Touch
 from engine.core.world.cash import Cash
-from engine.core.world.instruments import Instruments, Market
+from engine.core.world.facts import (
+    BOOK_AGE_NS_MAX,
+    COMPLEMENT,
+    EXPOSURE,
+    FACT_COLUMNS,
+    HALTED,
+    IS_FEE_KNOWN,
+    IS_OPEN,
+    MARKET,
+    MIN_SIZE,
+    RESERVED,
+    SEES_FILLS,
+    TERMS,
+    TOTAL_EXPOSURE,
+    Facts,
+)
+from engine.core.world.instruments import Instrument, Instruments, Market
 from engine.core.world.lots import Lots, Position
 from engine.core.world.orders import Orders
+from engine.wire.codes import FeeCurve
+
+_CURVE_UNKNOWN = int(FeeCurve.UNKNOWN)
 
 
 class World:
     """Books, instruments, orders, lots, cash, time and the halt latch."""
 
     __slots__ = (
-        "_exposure",
-        "_exposures",
-        "book_age_ns_max",
+        "_account",
+        "_facts",
         "books",
         "cash",
-        "halted",
+        "facts",
         "instruments",
         "lots",
         "now_ns",
         "orders",
-        "sees_fills",
     )
 
     def __init__(self, params: EngineParams) -> None:
         self.books = Books(params.instruments_max + 1)
-        self.book_age_ns_max = params.risk.book_age_ns_max
+        self.facts = Facts(self.books.capacity, params.risk)
         self.instruments = Instruments()
-        self.orders = Orders()
+        self.orders = Orders(self.facts)
         self.lots = Lots(changed=self.orders.changed)
-        self.cash = Cash()
+        self.cash = Cash(self.facts)
         self.now_ns = 0
-        self.halted = 0  # a Reason; 0 = trading is allowed
-        self.sees_fills = False  # whether the private stream is connected
-        self._exposures: dict[int, int] = {}  # by market number
-        self._exposure = 0  # their sum
+        self._account = self.facts.account_words
+        self._facts = self.facts.instrument_words
+
+    @property
+    def halted(self) -> int:
+        """A Reason; 0 = trading is allowed."""
+        return self._account[HALTED]
+
+    @halted.setter
+    def halted(self, reason: int) -> None:
+        self._account[HALTED] = reason
+
+    @property
+    def sees_fills(self) -> bool:
+        """Whether the private stream is connected."""
+        return self._account[SEES_FILLS] == 1
+
+    @sees_fills.setter
+    def sees_fills(self, is_connected: bool) -> None:
+        self._account[SEES_FILLS] = is_connected
+
+    def accept(self, instrument: Instrument) -> Market | None:
+        """Remember an instrument or its new terms; return the market it completes, if it does."""
+        index = instrument.index
+        known = self.instruments.get(index)
+        completed = self.instruments.accept(instrument)
+        facts, row = self._facts, index * FACT_COLUMNS
+        facts[row + IS_FEE_KNOWN] = instrument.fee_curve != _CURVE_UNKNOWN
+        facts[row + MIN_SIZE] = instrument.min_size
+        facts[row + TERMS] += known != instrument
+        self.books.tops[index, TICK] = instrument.tick
+        if completed is not None:
+            up, down = completed.up.index, completed.down.index
+            for one, other in ((up, down), (down, up)):
+                facts[one * FACT_COLUMNS + COMPLEMENT] = other
+                facts[one * FACT_COLUMNS + MARKET] = up
+        return completed
+
+    def set_tick(self, index: int, tick: int) -> None:
+        """Change the tick of a known instrument, as the venue does while a market runs."""
+        known = self.instruments.get(index)
+        assert known is not None, f"a tick names an unknown instrument: index={index}"
+        self.accept(replace(known, tick=tick))
+
+    def terms(self, instrument: int) -> int:
+        """Hot path. Return the version of an instrument's terms: it grows when they change."""
+        return self._facts[instrument * FACT_COLUMNS + TERMS]
+
+    def set_status(self, market: Market, status: int) -> None:
+        """Change what the venue says of a market."""
+        market.status = status
+        for instrument in (market.up, market.down):
+            self._facts[instrument.index * FACT_COLUMNS + IS_OPEN] = market.is_open
 
     def touch(self, instrument: int) -> Touch:
         """Hot path. Return a book's touch; one that was quiet for too long is not usable."""
         touch = self.books.touch(instrument)
-        if touch.usable and self.now_ns - touch.local_ns > self.book_age_ns_max:
+        if touch.usable and self.now_ns - touch.local_ns > self._account[BOOK_AGE_NS_MAX]:
             return touch._replace(usable=False)
         return touch
 
@@ -63,16 +131,16 @@ class World:
         neither does a market that is resolved.
         """
         self.reckon()
-        return self._exposures.get(market.number, 0)
+        return self._facts[market.up.index * FACT_COLUMNS + EXPOSURE]
 
     def total_exposure(self) -> int:
         """Return the sum of the exposures of all markets."""
         self.reckon()
-        return self._exposure
+        return self._account[TOTAL_EXPOSURE]
 
     def reserved_cash(self) -> int:
         """Return the pUSD micros all working buys may still spend, before fees."""
-        return self.orders.buy_notional
+        return self._account[RESERVED]
 
     def reckon(self) -> None:
         """Look again at the markets whose orders or lots have changed since the last time.
@@ -84,8 +152,9 @@ class World:
             market = self.instruments.market_of(changed.pop())
             if market is not None:
                 now = self._exposure_of(market) if market.payout_up < 0 else 0
-                self._exposure += now - self._exposures.get(market.number, 0)
-                self._exposures[market.number] = now
+                at = market.up.index * FACT_COLUMNS + EXPOSURE
+                self._account[TOTAL_EXPOSURE] += now - self._facts[at]
+                self._facts[at] = now
 
     def _exposure_of(self, market: Market) -> int:
         up, down = market.up.index, market.down.index

@@ -1,0 +1,109 @@
+"""Orders about to exist, a row of numbers each: what gates are asked about and records made from.
+
+Prices in micros, sizes in micro-shares, money in pUSD micros. What the world says of the instrument
+(tick, touch, what is working) is not here: gates look that up when they are asked.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from engine.core.world.instruments import Instrument
+from engine.core.world.world import World
+from engine.math.fees import fee_micros_ceil
+from engine.math.units import MICROS, notional_micros_ceil
+from engine.wire.codes import FeeCurve, Side
+
+# Columns of a row.
+STRATEGY = 0
+INSTRUMENT = 1
+SIDE = 2
+PRICE = 3
+SIZE = 4
+TIF = 5
+POST_ONLY = 6
+LEG = 7
+NOTIONAL = 8  # the worst case of price × size
+EDGE = 9  # expected profit, for the record
+SPENDS = 10  # what a marketable buy spends, 0 for all other orders
+FEE = 11  # the worst case
+HELD = 12  # of a sale: the micro-shares we hold of its instrument
+TERMS = 13  # the version of the instrument's terms it was decided on
+REASON = 14  # written by the kernels: why it is no order, 0 = it is one
+ORDER_ID = 15  # written by the kernels
+COLUMNS = 16
+
+_ROW = struct.Struct(f"<{COLUMNS}q")
+_SELL, _UNKNOWN = int(Side.SELL), int(FeeCurve.UNKNOWN)
+
+
+class Candidates:
+    """Room for a few rows. `rows`: int64[n, COLUMNS]."""
+
+    __slots__ = ("_bytes", "_ids", "rows")
+
+    def __init__(self, capacity: int) -> None:
+        self.rows = np.zeros((capacity, COLUMNS), np.int64)
+        self._bytes = self.rows.data.cast("B")
+        self._ids = self._bytes.cast("Q")
+
+    def put(
+        self,
+        k: int,
+        world: World,
+        strategy: int,
+        index: int,
+        side: int,
+        price: int,
+        size: int,
+        tif: int,
+        leg: int,
+        *,
+        post_only: bool = False,
+        edge: int = 0,
+        budget: int = 0,
+    ) -> None:
+        """Hot path. Write row `k`. budget: what a marketable buy spends, 0 = the notional."""
+        instrument = world.instruments.get(index)
+        assert instrument is not None, f"an order names an unknown instrument: index={index}"
+        notional = notional_micros_ceil(price, size)
+        fee = held = spends = 0
+        if side == _SELL:
+            held = world.lots.size(index)
+        elif not post_only:
+            spends = budget or notional
+            fee = worst_fee(instrument, price, size)
+        _ROW.pack_into(
+            self._bytes,
+            8 * COLUMNS * k,
+            strategy,
+            index,
+            side,
+            price,
+            size,
+            tif,
+            post_only,
+            leg,
+            notional,
+            edge,
+            spends,
+            fee,
+            held,
+            world.terms(index),
+            0,
+            0,
+        )
+
+    def order_id(self, k: int) -> int:
+        """Return the id row `k` has got, unsigned."""
+        return self._ids[COLUMNS * k + ORDER_ID]
+
+
+def worst_fee(instrument: Instrument, price: int, size: int) -> int:
+    """Return the highest fee of a buy in micros; 0 where other gates refuse it anyway."""
+    i = instrument
+    if i.fee_curve == _UNKNOWN or not 0 <= price <= MICROS or size < 0:
+        return 0
+    return fee_micros_ceil(size, price, i.fee_curve, i.fee_rate_ppm, i.fee_exponent)
