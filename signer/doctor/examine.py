@@ -8,6 +8,7 @@ coincurve                 the native curve: without it an order takes a hundred 
 venue.reachable           somebody answers at the venue's URL
 venue.order_version       the generation of orders the venue takes is one we sign
 venue.geoblock            orders are taken from this place
+clock.kernel              somebody keeps our clock true, by the kernel's word
 clock.skew                our clock is the venue's
 chain.id                  the node is on the chain we sign for
 wallet.eoa .proxy .safe .deposit_beacon .deposit_uups     each wallet the key has, in use or not
@@ -32,7 +33,13 @@ from signer.contracts import Chain
 from signer.doctor.approvals import missing_at_venue, missing_on_chain
 from signer.doctor.chain import ChainError, ChainView
 from signer.doctor.findings import Finding, Level
-from signer.doctor.venue_checks import clock_skew, coincurve, geoblock, order_version
+from signer.doctor.venue_checks import (
+    clock_kernel,
+    clock_skew,
+    coincurve,
+    geoblock,
+    order_version,
+)
 from signer.doctor.wallet_choice import NEW_ACCOUNTS, Candidate, choose
 from signer.ecdsa import SigningKey
 from signer.rest import Reply, RestClient, RestError
@@ -93,6 +100,7 @@ class Examination:
             ("venue.reachable", self._reachable),
             ("venue.order_version", lambda: order_version(self._venue)),
             ("venue.geoblock", lambda: geoblock(self._patient.geoblock_url)),
+            ("clock.kernel", lambda: clock_kernel(self._patient.is_local)),
             ("clock.skew", lambda: clock_skew(self._venue, self._patient.is_local, self._sleep)),
             ("chain.id", self._chain_id),
             ("auth.api_key", self._api_key),
@@ -102,7 +110,7 @@ class Examination:
             ("approvals.trading", self._approvals),
         ]
         for check_id, check in checks:
-            needs_venue = check_id.startswith(("venue.", "clock.", "auth."))
+            needs_venue = check_id.startswith(("venue.", "clock.skew", "auth."))
             if needs_venue and not self._is_reachable:
                 yield Finding(check_id, Level.NOT_CHECKED, "the venue is not reachable")
                 continue

@@ -6,6 +6,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Iterator
 
+from engine.host.kernel_clock import KernelClock, read_kernel_clock
 from signer.contracts import Generation
 from signer.doctor.findings import Finding, Level
 from signer.http import Answer, Outcome
@@ -57,6 +58,30 @@ def geoblock(url: str | None) -> Iterator[Finding]:
     else:
         text = f"no answer that can be read: status={reply.status}"
         yield Finding("venue.geoblock", Level.NOT_CHECKED, text)
+
+
+def clock_kernel(
+    is_local: bool, read: Callable[[], KernelClock] = read_kernel_clock
+) -> Iterator[Finding]:
+    """`clock.kernel`: somebody keeps our clock true, also in the hours to come.
+
+    A warning at most: `clock.skew` says how far it is off now, and the signer watches it.
+    is_local: the venue is an exchange on this machine, which keeps the time of what it plays.
+    """
+    try:
+        clock = read()
+    except OSError as error:
+        text = f"the kernel does not say: {error.strerror or error}"
+        yield Finding("clock.kernel", Level.NOT_CHECKED, text)
+        return
+    facts = {"synchronised": clock.is_synchronised, "error_us_max": clock.error_us_max}
+    if clock.is_synchronised:
+        text = f"the clock is synchronised, to {clock.error_us_max / 1_000:,.1f} ms at worst"
+        yield Finding("clock.kernel", Level.OK, text, facts)
+        return
+    level = Level.INFO if is_local else Level.WARN
+    text = "nobody synchronises the clock, by the kernel's word: start chrony or systemd-timesyncd"
+    yield Finding("clock.kernel", level, text, facts)
 
 
 def clock_skew(

@@ -25,6 +25,7 @@ CHECKS = {
     "venue.reachable",
     "venue.order_version",
     "venue.geoblock",
+    "clock.kernel",
     "clock.skew",
     "chain.id",
     "auth.api_key",
