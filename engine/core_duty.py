@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.bus.apart import CAPACITY, RingsApart
 from engine.bus.counters import CounterFile
 from engine.bus.ring import BroadcastReader, BroadcastWriter, QueueReader, QueueWriter
 from engine.bus.wait import Sleeper
@@ -109,6 +110,7 @@ class CoreDuty:
         self._sleeper = Sleeper([self._control, self._private, self._exec, *self._market_data])
         self._orders = QueueWriter(ring("orders"), run_id)
         self._tape = BroadcastWriter(ring("tape"), run_id)
+        self._apart = RingsApart(self._runtime.runtime_dir)
 
     def work(self) -> int:
         """Hot path. Apply what has arrived, or the passing of time; return the records handled."""
@@ -133,8 +135,9 @@ class CoreDuty:
         return count + len(out)
 
     def keep_warm(self) -> None:
-        """Hot path. Decide and order in a world apart; what comes of it goes nowhere."""
-        kernel.pick_commands(self._rehearsal.run(), self._commands)
+        """Hot path. Poll, decide and order in a world apart; what comes of it goes nowhere."""
+        count = kernel.pick_commands(self._rehearsal.run(), self._commands)
+        self._apart.run(self._commands[: min(count, CAPACITY)])
 
     def nap(self, duration_us: int) -> None:
         """Sleep until a ring has something, for `duration_us` or a little longer at most."""
@@ -150,6 +153,7 @@ class CoreDuty:
             end.close()
         for reader in self._market_data:
             reader.close()
+        self._apart.close()
 
     def _poll(self) -> int:
         """Fill the batch in the order facts are applied; return its length."""

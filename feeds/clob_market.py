@@ -1,7 +1,8 @@
 """The market channel: books, trades, ticks and ends of markets, from frames to `md.*` records.
 
-A frame is published whole or not at all. One that cannot be read and may have touched a book makes
-the books it names unbelievable (FEED_STATUS with their instrument; all of them where it names none)
+The frames themselves go through `feeds.market_intake`; this is the feed's cold half. A frame is
+published whole or not at all. One that cannot be read and may have touched a book makes the books
+it names unbelievable (FEED_STATUS with their instrument; all of them where it names none)
 and their tokens are subscribed anew, which brings fresh dumps. Venue stamps are never used as a
 clock: a dump's is as old as the book's last change, and a replayed venue lives in another time.
 """
@@ -9,8 +10,9 @@ clock: a dump's is as old as the book's last change, and a replayed venue lives 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -21,21 +23,17 @@ from engine.wire.records import new, words
 from feeds import quiet
 from feeds.connection import Connection, Pace
 from feeds.instruments import Instrument, Instruments
-from feeds.market_decoder import MarketDecoder
-from feeds.market_lines import Line, Lines
+from feeds.market_intake import Intake
+from feeds.market_lines import Lines
 from feeds.port import Context, MalformedFrame, Publisher, Session
 from feeds.quiet import QuietWatch
 from feeds.rehearsal import Rehearsal
 from feeds.token_table import BOOKS
 
+COUNTED = ("frames", "bytes", "records", "fallback_decodes", "unknown_events", "unknown_ids")
 COUNTERS = (
-    "frames",
-    "bytes",
-    "records",
+    *COUNTED,
     "malformed",
-    "fallback_decodes",
-    "unknown_events",
-    "unknown_ids",
     "resubscribes",
     "connects",
     "connect_errors",
@@ -46,8 +44,6 @@ COUNTERS = (
     *quiet.COUNTERS,
 )
 ROTATE_MS = 600_000
-# Rings are never smaller; a longer frame goes out in parts, its last one still marked LAST.
-PUBLISH_ROWS_MAX = 1 << 10
 SUBSCRIBE_TOKENS_MAX = 100
 RESUBSCRIBE_NS = 2_000_000_000
 RESUBSCRIBES_MAX = 3
@@ -62,13 +58,19 @@ class ClobMarketFeed:
     name = "clob_market"
 
     def __init__(
-        self, context: Context, instruments: Instruments, publisher: Publisher, url: str
+        self,
+        context: Context,
+        instruments: Instruments,
+        publisher: Publisher,
+        url: str,
+        folder: Path,
     ) -> None:
-        """url: of the market channel."""
+        """url: of the market channel.  folder: in memory, for the ring of the dry runs."""
         self._context = context
         self._instruments = instruments
-        self._publisher = publisher
-        self._decoder = MarketDecoder(instruments)
+        self._intake = Intake(instruments, publisher, self._refuse)
+        self.take, self.caught_up = self._intake.take, self._intake.caught_up
+        self.on_arrival = self._intake.on_arrival
         rotate_ns = int(context.settings.get("rotate_ms", ROTATE_MS)) * 1_000_000
         self._url = url
         self._lines = Lines(self, self._connect, rotate_ns)
@@ -78,25 +80,12 @@ class ClobMarketFeed:
         self._asked_ns = 0
         self._asked_times = 0
         self._version = 0
-        self._handled = 0
-        self._rehearsal = Rehearsal()
-        self._work_next: Callable[[], None] | None = None
-        self._has_news = False
-        counters = context.counters
-        self._add = counters.add
-        self._frames = counters.index("frames")
-        self._bytes = counters.index("bytes")
-        self._records = counters.index("records")
-        self._fallback_decodes = counters.index("fallback_decodes")
-        self._unknown_events = counters.index("unknown_events")
-        self._unknown_ids = counters.index("unknown_ids")
-
-    def on_arrival(self, work_next: Callable[[], None]) -> None:
-        """Take what to call when frames were published: whoever decides on them works at once."""
-        self._work_next = work_next
+        self._rehearsal = Rehearsal(context, folder)
+        self._shown = 0, 0
+        self._counted_at = [context.counters.index(name) for name in COUNTED]
 
     def keep_warm(self) -> None:
-        """Hot path. Decode a frame for nobody."""
+        """Hot path. Take a frame from nobody for nobody."""
         self._rehearsal.run()
 
     def start(self) -> None:
@@ -115,49 +104,23 @@ class ClobMarketFeed:
             self._rotate(now_ns)
             if self._lines.state is State.CONNECTED:
                 self._quiet.look(self._open, now_ns)
-        handled, self._handled = self._handled, 0
-        if handled:
-            decoder, put = self._decoder, self._context.counters.set
-            put(self._fallback_decodes, decoder.fallback_decodes)
-            put(self._unknown_events, decoder.unknown_events)
-            put(self._unknown_ids, decoder.unknown_ids)
-        return handled
+        frames, records = self._shown
+        if self._intake.frames != frames or self._intake.records != records:
+            self._show_counts()
+        return self._intake.frames - frames
 
     def close(self) -> None:
         """Say goodbye to the venue."""
         self._quiet.close()
         self._lines.close()
+        self._show_counts()
+        self._rehearsal.close()
 
     def opening(self) -> list[bytes]:
         """Return the first frames of a connection: every open token, a hundred at a time."""
         chunks = _chunks(self._subscribed.values())
         first = {"type": "market", "assets_ids": next(chunks, []), "custom_feature_enabled": True}
         return [msgspec.json.encode(first), *(_operation("subscribe", chunk) for chunk in chunks)]
-
-    def take(self, line: Line, payload: bytes | memoryview, local_ns: int) -> bool:
-        """Hot path. Decode and publish one frame; an empty list is an answer, not data."""
-        self._handled += 1
-        self._add(self._frames)
-        self._add(self._bytes, len(payload))
-        try:
-            rows = self._decoder.decode(payload, local_ns)
-        except MalformedFrame as error:
-            self._refuse(bytes(payload), error)
-            return False
-        if len(rows) == 0:
-            return bytes(payload[:3]).strip() != b"[]"
-        if self._lines.is_rotating:
-            rows = self._lines.chosen(line, rows)
-        self._publish(rows)
-        self._has_news = True
-        return True
-
-    def caught_up(self) -> None:
-        """Hot path. Let the next duties work, once for all frames that came together."""
-        if self._has_news:
-            self._has_news = False
-            if self._work_next is not None:
-                self._work_next()
 
     def repeat(self, *, to_new_core: bool) -> None:  # noqa: ARG002
         """Tell the state of the connection again, and have every book dumped anew."""
@@ -170,20 +133,21 @@ class ClobMarketFeed:
         """Tell the core that the connection has changed; a new one brings every book."""
         if connection is State.CONNECTED:
             self._suspects.clear()
-        self._publish(self._status_rows(connection, [0]))
+        self._intake.publish(self._status_rows(connection, [0]))
 
     def expects_data(self) -> bool:
         """Return whether a token is subscribed whose market still trades."""
         return bool(self._subscribed)
 
-    def _publish(self, rows: np.ndarray) -> None:
-        count = len(rows)
-        if count <= PUBLISH_ROWS_MAX:
-            self._publisher.publish(rows)
-        else:
-            for first in range(0, count, PUBLISH_ROWS_MAX):
-                self._publisher.publish(rows[first : first + PUBLISH_ROWS_MAX])
-        self._add(self._records, count)
+    def _show_counts(self) -> None:
+        intake, decoder = self._intake, self._intake.decoder
+        self._shown = intake.frames, intake.records
+        counts = (
+            *(intake.frames, intake.bytes, intake.records),
+            *(decoder.fallback_decodes, decoder.unknown_events, decoder.unknown_ids),
+        )
+        for index, count in zip(self._counted_at, counts, strict=True):
+            self._context.counters.set(index, count)
 
     def _status_rows(self, connection: State, instruments: list[int]) -> np.ndarray:
         records = new(Kind.FEED_STATUS, len(instruments))
@@ -251,7 +215,7 @@ class ClobMarketFeed:
     def _disbelieve(self, indices: list[int]) -> None:
         """Tell the core that some books are wrong, and have them dumped anew."""
         self._suspect(indices)
-        self._publish(self._status_rows(State.DISCONNECTED, indices))
+        self._intake.publish(self._status_rows(State.DISCONNECTED, indices))
 
     def _suspect(self, indices: Iterable[int]) -> None:
         books = self._instruments.table.rows[:, BOOKS]

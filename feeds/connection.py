@@ -28,6 +28,7 @@ FRAME_BYTES_MAX = 4 * 1024 * 1024
 CONNECT_TIMEOUT_MS = 10_000
 WATCH_MS_MAX = 1_000
 PING, PONG = b"PING", b"PONG"
+_PONG_BYTES = len(PONG)
 _TEXT = WSMsgType.TEXT  # an enum finds its members by a slow road
 
 
@@ -95,7 +96,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
         self._attempt = 0
-        self.data_ns = 0
+        self.data_ns = 0  # when this socket last brought data; 0 = it has not yet
         self.state = State.DISCONNECTED
         self.failure: BaseException | None = None
 
@@ -138,12 +139,6 @@ class Connection:
             self._transport.send_close()
             self._transport.disconnect()
 
-    def heard(self, is_data: bool, local_ns: int) -> None:
-        """Hot path. Note a frame; only data counts as life."""
-        if is_data:
-            self.data_ns = local_ns
-            self._attempt = 0
-
     def _enter(self, state: State) -> None:
         self.state = state
         self._session.status(state)
@@ -156,13 +151,15 @@ class Connection:
                 self._transport = transport
                 self.connects += 1
                 self._count("connects")
-                self.data_ns = self._context.clock.now_ns()
+                self.data_ns = 0
                 for frame in self._session.opening():
                     self.send(frame)
                 self._enter(State.CONNECTED)
                 await self._watch(transport)
                 self._transport = None
                 self._count("disconnects")
+                if self.data_ns:
+                    self._attempt = 0
             self._enter(State.DISCONNECTED)
             self._attempt += 1
             await asyncio.sleep(self._pace.backoff_ms(self._attempt, self._luck()) / 1000)
@@ -171,7 +168,7 @@ class Connection:
         try:
             async with asyncio.timeout(self._pace.connect_timeout_ms / 1000):
                 transport, _ = await ws_connect(
-                    lambda: _Listener(self, self._session, self._context.clock.now_ns),
+                    lambda: FrameListener(self, self._session, self._context.clock.now_ns),
                     self._url,
                     ssl_context=self._ssl_context,
                     websocket_handshake_timeout=self._pace.connect_timeout_ms / 1000,
@@ -191,7 +188,7 @@ class Connection:
     async def _watch(self, transport: WSTransport) -> None:
         """Ping and look for silence until the transport is gone."""
         now_ns = self._context.clock.now_ns
-        pinged_ns = now_ns()
+        pinged_ns = expecting_ns = now_ns()
         silence_ns_max = int(self._pace.silence_ms_max * 1e6)
         gone = asyncio.ensure_future(transport.wait_disconnected())
         try:
@@ -205,8 +202,8 @@ class Connection:
                     self._count("pings")
                     self.send(PING)
                 if not self._session.expects_data():
-                    self.data_ns = present_ns
-                elif present_ns - self.data_ns >= silence_ns_max:
+                    expecting_ns = present_ns
+                elif present_ns - max(expecting_ns, self.data_ns) >= silence_ns_max:
                     self._count("silences")
                     self._enter(State.SILENT)
                     self.drop("no data")
@@ -225,41 +222,48 @@ def _quiet_logger(name: str) -> logging.Logger:
     return logger
 
 
-class _Listener(WSListener):
+class FrameListener(WSListener):
     """The client's callbacks: whole text messages go to the session, the rest is answered here."""
 
     def __init__(self, connection: Connection, session: Session, now_ns: Callable[[], int]) -> None:
         super().__init__()
         self._connection = connection
-        self._session = session
+        self._take = session.frame
+        self._caught_up = session.caught_up
         self._now_ns = now_ns
         self._parts: bytearray | None = None
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Hot path."""
         local_ns = self._now_ns()
-        kind = frame.msg_type
         try:
-            if frame.payload_size > FRAME_BYTES_MAX:
-                # The client only announces such a frame's end politely, and goes on reading it.
-                transport.disconnect(graceful=False)
-            elif kind is _TEXT and frame.fin:
+            if frame.msg_type is _TEXT and frame.fin and frame.payload_size <= FRAME_BYTES_MAX:
                 self._message(frame.get_payload_as_memoryview(), local_ns)
-            elif kind is WSMsgType.CLOSE:
-                transport.send_close(frame.get_close_code())
-                transport.disconnect()
-            elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-                self._part(transport, frame, local_ns)
+            else:
+                self._other(transport, frame, local_ns)
             if frame.last_in_buffer:
-                self._session.caught_up()
+                self._caught_up()
         except BaseException as failure:
             self._connection.failure = failure
             raise
 
     def _message(self, payload: bytes | memoryview, local_ns: int) -> None:
-        if len(payload) == len(PONG) and bytes(payload) == PONG:
-            return
-        self._connection.heard(self._session.frame(payload, local_ns), local_ns)
+        """Hot path. Hand a whole message on; an answered ping is none."""
+        if (len(payload) != _PONG_BYTES or bytes(payload) != PONG) and self._take(
+            payload, local_ns
+        ):
+            self._connection.data_ns = local_ns
+
+    def _other(self, transport: WSTransport, frame: WSFrame, local_ns: int) -> None:
+        """Answer what is no whole text message."""
+        if frame.payload_size > FRAME_BYTES_MAX:
+            # The client only announces such a frame's end politely, and goes on reading it.
+            transport.disconnect(graceful=False)
+        elif frame.msg_type is WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._part(transport, frame, local_ns)
 
     def _part(self, transport: WSTransport, frame: WSFrame, local_ns: int) -> None:
         if frame.msg_type is not WSMsgType.CONTINUATION:

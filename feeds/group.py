@@ -109,7 +109,8 @@ def build_group(
         duties.append(gamma_feed)
         if "clob_market" in names:
             url = context.venue["market_ws_url"]
-            market_feed = ClobMarketFeed(context, instruments, ring, url)
+            folder = runtime.runtime_dir
+            market_feed = ClobMarketFeed(context, instruments, ring, url, folder)
             feeds.append(market_feed)
             duties.append(market_feed)
         if "clob_user" in names and secrets is not None:

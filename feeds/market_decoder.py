@@ -15,6 +15,7 @@ from feeds.token_table import BOOKS, CLAIM, HEARD_NS
 
 # A frame of the largest size allowed cannot hold more: 4 MiB of the shortest levels or books.
 ROWS_MAX = 1 << 15
+_from_buffer, _BYTE = np.frombuffer, np.dtype(np.uint8)
 _LEVELS, _LAST, _TOUCH = int(Kind.LEVELS), Flag.LAST << 24, Flag.TOUCH << 24
 
 
@@ -23,6 +24,7 @@ class MarketDecoder:
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
+        self._table = instruments.table
         self._patient = PatientDecoder(instruments)
         self._out = np.zeros((ROWS_MAX, RECORD_WORDS), np.int64)
         self.fallback_decodes = 0
@@ -34,8 +36,8 @@ class MarketDecoder:
 
         Raises MalformedFrame, and then nothing of the frame was taken.
         """
-        table = self._instruments.table
-        text = np.frombuffer(payload, np.uint8)
+        table = self._table
+        text = _from_buffer(payload, _BYTE)
         count = scan(text, local_ns, table.slots, table.rows, self._out)
         if count != NOT_PLAIN:
             return self._out[:count]
@@ -50,7 +52,7 @@ class MarketDecoder:
             raise MalformedFrame(f"frame too long: records={len(rows)}")
         self.unknown_events += decoded.unknown_events
         self.unknown_ids += decoded.unknown_ids
-        table = self._instruments.table.rows
+        table = self._table.rows
         for index in decoded.books:
             table[index, BOOKS] += 1
         for word0, stamp_ns, claim in rows[:, [0, 3, CLAIM_WORD]].tolist():

@@ -54,8 +54,8 @@ class Line:
     """One connection's session: says which line a message came by."""
 
     def __init__(self, lines: Lines, listener: Listener) -> None:
-        self._lines = lines
-        self._listener = listener
+        self.lines = lines
+        self._take = listener.take
         self.is_over = False
         self.opening = listener.opening
         self.caught_up = listener.caught_up
@@ -63,11 +63,11 @@ class Line:
 
     def frame(self, payload: bytes | memoryview, local_ns: int) -> bool:
         """Hot path. Pass one message on; what a line that is over still brings is old."""
-        return not self.is_over and self._listener.take(self, payload, local_ns)
+        return not self.is_over and self._take(self, payload, local_ns)
 
     def status(self, connection: State) -> None:
         """Pass a change on to the lines."""
-        self._lines.status(self, connection)
+        self.lines.status(self, connection)
 
 
 class Lines:
@@ -82,7 +82,7 @@ class Lines:
         self._rotate_ns = rotate_ns
         self._active = Line(self, listener)
         self._connection = connect(self._active)
-        self._fresh: Line | None = None
+        self.fresh: Line | None = None  # the successor's, while there are two lines
         self._successor: Connection | None = None
         self._moved: set[int] = set()
         self._due_ns = 0
@@ -96,11 +96,6 @@ class Lines:
     def is_started(self) -> bool:
         """Whether start() was called."""
         return self._connection.is_started
-
-    @property
-    def is_rotating(self) -> bool:
-        """Whether there are two lines."""
-        return self._fresh is not None
 
     def start(self) -> None:
         """Begin to dial."""
@@ -134,7 +129,7 @@ class Lines:
                 self._give_up()
             self._due_ns = 0
             self._listener.status(connection)
-        elif line is self._fresh and connection in (State.DISCONNECTED, State.SILENT):
+        elif line is self.fresh and connection in (State.DISCONNECTED, State.SILENT):
             self._due_ns = 0  # rotate() gives it up
 
     def chosen(self, line: Line, rows: np.ndarray) -> np.ndarray:
@@ -143,7 +138,7 @@ class Lines:
         What a registry remembers, ticks and ends of markets, counts whoever says it first.
         """
         kinds, indices = rows[:, 0] & 0xFFFF, rows[:, 0] >> 32
-        is_fresh = line is self._fresh
+        is_fresh = line is self.fresh
         if is_fresh:
             self._moved.update(indices[(rows[:, 0] & _RESET) != 0].tolist())
         has_moved = np.isin(indices, list(self._moved))
@@ -166,19 +161,19 @@ class Lines:
             if self._due_ns == 0:
                 self._due_ns = now_ns + self._rotate_ns
             elif now_ns >= self._due_ns and books():
-                self._fresh = Line(self, self._listener)
-                self._successor = self._connect(self._fresh)
+                self.fresh = Line(self, self._listener)
+                self._successor = self._connect(self.fresh)
                 self._successor.start()
                 self._due_ns = now_ns + FRESH_NS_MAX
         return False, set()
 
     def _promote(self, now_ns: int) -> None:
-        assert self._fresh is not None
+        assert self.fresh is not None
         assert self._successor is not None
         old = self._connection
         self._active.is_over = True
-        self._active, self._connection = self._fresh, self._successor
-        self._fresh, self._successor = None, None
+        self._active, self._connection = self.fresh, self._successor
+        self.fresh, self._successor = None, None
         self._moved.clear()
         self._due_ns = now_ns + self._rotate_ns
         old.close()
@@ -186,8 +181,8 @@ class Lines:
     def _give_up(self) -> set[int]:
         """Close a successor; return the books that had moved to it."""
         lost, self._moved = self._moved, set()
-        if self._fresh is not None and self._successor is not None:
-            self._fresh.is_over = True
+        if self.fresh is not None and self._successor is not None:
+            self.fresh.is_over = True
             self._successor.close()
-            self._fresh, self._successor = None, None
+            self.fresh, self._successor = None, None
         return lost

@@ -33,6 +33,7 @@ from engine.bus.ring_header import (
 )
 from engine.bus.ring_kernels import (
     CAPACITY,
+    DONE,
     DONE_WAKE,
     LOCAL_WORDS,
     LOST,
@@ -75,10 +76,11 @@ class BroadcastWriter:
     def publish(self, rows: np.ndarray) -> None:
         """Hot path. Publish all rows, int64[n, 16], in order."""
         result = publish_broadcast(self._ring, rows, self._local)
-        if result == DONE_WAKE:
-            wake(self._ring)
-        elif result < 0:
+        if result == DONE:
+            return
+        if result != DONE_WAKE:
             raise _bad_rows(self.name, rows)
+        wake(self._ring)
 
     def close(self) -> None:
         """Detach; the ring stays. A second call does nothing."""

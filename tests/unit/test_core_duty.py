@@ -23,6 +23,8 @@ from core_driver import (
     status,
 )
 
+from peers.lines import counted
+
 from engine.bus.ring import (
     BroadcastReader,
     BroadcastWriter,
@@ -171,6 +173,18 @@ def test_who_reads_a_fill_has_read_its_order(rig: Rig):
     rig.core.work()
     taped = kinds(rig.taped())
     assert taped.index(Kind.SIGNED) < taped.index(Kind.FILL)
+
+
+def test_looking_for_news_costs_few_bytecodes(rig: Rig):
+    """A look at each ring, and a call only of the one that has something; the same on every
+    machine."""
+    rig.tick("0.60")
+    rig.core._poll()
+    idle = counted(rig.core._poll)
+    assert idle["bytecodes"] <= 90
+    assert idle["calls"] <= 5
+    rig.tick("0.60")
+    assert counted(rig.core._poll)["bytecodes"] <= 135
 
 
 def test_a_core_that_is_closed_owes_the_tape_nothing(tmp_path: Path):
