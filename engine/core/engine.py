@@ -15,7 +15,7 @@ from engine.core.orders.planner import Planner
 from engine.core.orders.submission import RECORDS
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
-from engine.core.reflex import react
+from engine.core.reflex import FIRED, react
 from engine.core.reports import Reports
 from engine.core.strategies.base import Event, State, Strategy
 from engine.core.strategies.load import load_strategy
@@ -64,6 +64,8 @@ class Engine:
             self._planner.seed,
             facts.instruments,
             facts.account,
+            self._triggers,
+            self._hits,
         )
         self._events: dict[int, Event] = {}
         self._handlers: dict[int, Callable[[np.ndarray, int], None]] = {
@@ -95,11 +97,10 @@ class Engine:
             self._planner.begin()
         world.now_ns = now_ns
         self._outbox.clear(now_ns)
-        self.is_unasked = self._react(rows, base_sequence)
+        self._react(rows, base_sequence)
         if not self.is_unasked:
-            events = self._events
-            self._fire()
             self._sweep(base_sequence - 1, is_quiet=len(rows) == 0)
+            events = self._events
             if events:
                 for number in sorted(events):
                     self._ask(events[number])
@@ -118,27 +119,30 @@ class Engine:
         for event in self._planner.settle(self.world):
             self._events[event.market.number] = event
 
-    def _react(self, rows: np.ndarray, base_sequence: int) -> bool:
-        """Make every row of the batch part of the world, in order, and fire what is armed.
-
-        Returns whether an armed take was hit.
-        """
-        armed, outbox, constants = self._planner.armed, self._outbox, self._react_with
-        i, stop, now_ns = 0, len(rows), self.world.now_ns
+    def _react(self, rows: np.ndarray, base_sequence: int) -> None:
+        """Hot path. Make every row of the batch part of the world, in order; then fire what is
+        armed or, where nothing was, turn the triggers that hold into events."""
+        outbox, armed, constants = self._outbox, self._planner.armed, self._react_with
+        markets, now_ns = self.world.instruments.markets, self.world.now_ns
+        i, stop = 0, len(rows)
         while True:
             count = len(armed)
             out, at = outbox.room(RECORDS * count)
-            i = react(rows, i, stop, base_sequence, now_ns, count, at, out, *constants)
+            sizes = count, len(markets), at
+            i = react(rows, i, stop, base_sequence, now_ns, *sizes, out, *constants)
             if not 0 <= i < stop:
                 break
             self._apply_by_name(rows[i], base_sequence + i)
             i += 1
-        if i == stop:
-            return False
-        outbox.count += RECORDS * (i - stop if i > stop else -1 - i)
-        if i < 0:
-            self.settle()  # who was refused is told in this step
-        return True
+        found = i - stop
+        self.is_unasked = i < 0 or found >= FIRED
+        if self.is_unasked:
+            outbox.count += RECORDS * (-1 - i if i < 0 else found - FIRED)
+            if i < 0:
+                self.settle()  # who was refused is told in this step
+        elif found:
+            for number, trace, local_ns in self._hits[:found].tolist():
+                self._events[number] = Event(markets[number], trace, local_ns)
 
     def _apply_by_name(self, row: np.ndarray, sequence: int) -> None:
         handler = self._handlers.get(int(row[0]) & 0xFFFF)
@@ -236,15 +240,6 @@ class Engine:
         row[kernel.RATE_PPM] = market.up.fee_rate_ppm
         row[kernel.PAIR_EDGE] = self._pair_edge if known else NO_PAIR_EDGE
         row[kernel.MOVED] = self._follows_touch
-
-    def _fire(self) -> None:
-        """Turn the triggers that hold now into events."""
-        tops = self.world.books.tops
-        markets = self.world.instruments.markets
-        count = kernel.fire(self._triggers, len(markets), tops, self._dirty, self._hits)
-        if count:
-            for number, trace, local_ns in self._hits[:count].tolist():
-                self._events[number] = Event(markets[number], trace, local_ns)
 
     def _sweep(self, trace: int, *, is_quiet: bool) -> None:
         """Look now and then at every market with something working, whatever its books do.

@@ -203,7 +203,7 @@ def apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty
     error_model="numpy",
     _nrt=False,
 )
-def fire(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
+def wake(triggers, count, tops, dirty, hits):  # type: ignore[no-untyped-def]
     """Hot path. Write the markets whose trigger condition holds into `hits`; return how many.
 
     Only markets with a dirty book are looked at, and `dirty` is cleared behind; the touch a hit was

@@ -1,7 +1,8 @@
 """The reflex: from the rows of a tick to the orders that were armed for it, in one jitted call.
 
 ```
-rows ─▶ books ─▶ has the touch of an armed take's book come to its limit? ─▶ gates ─▶ records
+rows ─▶ books ─▶ has the touch of an armed take's book come to its limit? ─yes─▶ gates ─▶ records
+                                                                          └no──▶ triggers to ask by
 ```
 Nothing is asked of Python between: an armed take was decided, gated and paid for before the tick.
 What it means for orders, legs and events is seen to when the records have left.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from numba import int64, njit, uint64
 
-from engine.core.kernel import apply_market_data
+from engine.core.kernel import apply_market_data, wake
 from engine.core.orders.candidates import INSTRUMENT, PRICE, REASON, SIDE
 from engine.core.orders.submission import RECORDS, leave
 from engine.core.risk.gates import firing
@@ -21,6 +22,7 @@ from engine.wire.codes import Side
 
 _BUY = int(Side.BUY)
 WAITS = -1  # REASON of an armed take that has not been hit
+FIRED = 1 << 32  # more than there are markets
 
 
 @njit(
@@ -80,6 +82,7 @@ def fire(armed, count, tops, dirty, seed, now_ns, facts, account, out, at):  # t
         int64,
         int64,
         int64,
+        int64,
         int64[:, ::1],
         int64[:, :, ::1],
         uint64[:, :, ::1],
@@ -89,6 +92,8 @@ def fire(armed, count, tops, dirty, seed, now_ns, facts, account, out, at):  # t
         uint64,
         int64[:, ::1],
         int64[::1],
+        int64[:, ::1],
+        int64[:, ::1],
     ),
     cache=True,
     error_model="numpy",
@@ -100,7 +105,8 @@ def react(  # type: ignore[no-untyped-def]
     stop,
     base_sequence,
     now_ns,
-    count,
+    armed_count,
+    market_count,
     at,
     out,
     sizes,
@@ -111,14 +117,21 @@ def react(  # type: ignore[no-untyped-def]
     seed,
     facts,
     account,
+    triggers,
+    hits,
 ):
     """Hot path. Apply market data rows from `start` on and, when all have been, fire what is armed.
 
     Returns the first row that is no market data, for Python to apply; when there is none, `stop` +
-    what `fire` returns, or that itself where it is negative.
+    the markets to be woken (`kernel.wake`), or `stop` + FIRED + the armed takes that have left, or,
+    where one was refused, the negative number that `fire` returns.
     """
     i = apply_market_data(rows, start, stop, base_sequence, sizes, bits, tops, dirty)
     if i < stop:
         return i
-    left = fire(armed, count, tops, dirty, seed, now_ns, facts, account, out, at)
-    return stop + left if left >= 0 else left
+    left = fire(armed, armed_count, tops, dirty, seed, now_ns, facts, account, out, at)
+    if left < 0:
+        return left
+    if left > 0:
+        return stop + FIRED + left
+    return stop + wake(triggers, market_count, tops, dirty, hits)

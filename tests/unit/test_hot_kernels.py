@@ -27,7 +27,7 @@ KERNELS = [
     clob_levels.changes_list,
     kernel.apply_market_data,
     kernel.clear,
-    kernel.fire,
+    kernel.wake,
     kernel.pick_commands,
     depth.best_levels,
     reflex.fire,
