@@ -192,12 +192,16 @@ class CoreDuty:
             self._pending.append(self._halt(Reason.HALT_RING_FULL))
 
     def _write_tape(self) -> None:
-        """Write the last step as it is replayed: TIMER, inputs, outputs, TIMER."""
+        """Write the last step as it is replayed: TIMER, inputs, outputs, TIMER.
+
+        Nobody waits now: what the engine has put off is done as well.
+        """
         step, self._unwritten = self._unwritten, None
         assert step is not None, "there is no step to write"
         rows = self._batch.framed(step.inputs, step.out, self._sequence, step.now_ns, step.sent_ns)
         self._tape.publish(rows)
         self._sequence += len(rows)
+        self.engine.settle()
 
     def _gap(self, ring: int, lost: int) -> np.ndarray:
         """Return a GAP record; it also asks the feed for new snapshots."""
