@@ -61,7 +61,10 @@ class Limits:
 
 def amounts_of(order: NewOrder, tick: int) -> Amounts:
     """Return what an order gives and gets; the budget of a FOK or FAK buy is price × size if 0."""
-    return _amounts(order.price, order.size, order.budget, order.side, order.tif, tick)
+    if order.tif not in _AT_ONCE:
+        return limit_amounts(order.side, order.price, order.size, tick)
+    given = _given(order.side, order.price, order.size, order.budget)
+    return market_amounts(order.side, order.price, given, tick)
 
 
 def stake_of(side: int, amounts: Amounts) -> int:
@@ -152,7 +155,10 @@ def _judge(
         return _POLICY_TOKEN, NO_AMOUNTS
     if post_only and tif in _AT_ONCE:
         return _POLICY_TOKEN, NO_AMOUNTS
-    amounts = _amounts(price, size, budget, side, tif, tick)
+    if tif in _AT_ONCE:
+        amounts = market_amounts(side, price, _given(side, price, size, budget), tick)
+    else:
+        amounts = limit_amounts(side, price, size, tick)
     if not implied_price_is_within(amounts, side, price, tick):
         return _POLICY_SIZE, NO_AMOUNTS
     if max(price * size // ONE, budget) > limits.notional_max:
@@ -171,8 +177,6 @@ def _is_dated(order: NewOrder) -> bool:
     )
 
 
-def _amounts(price: int, size: int, budget: int, side: int, tif: int, tick: int) -> Amounts:
-    if tif not in _AT_ONCE:
-        return limit_amounts(side, price, size, tick)
-    given = (budget or price * size // ONE) if side == _BUY else size
-    return market_amounts(side, price, given, tick)
+def _given(side: int, price: int, size: int, budget: int) -> int:
+    """Return what a FOK or FAK gives: pUSD or shares, micros."""
+    return (budget or price * size // ONE) if side == _BUY else size

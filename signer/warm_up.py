@@ -116,8 +116,9 @@ class DryRun:
         )
         self._commands = Commands(_new_order())
         asked = (self._walk,) if with_nonces else (kept.renew, self._walk)
-        # Signed ahead, its two requests written, and asked for: the order after it is a miss.
-        ahead = (self._idle, self._idle, self._idle, self._walk) if with_presigned else ()
+        # Signed, its two requests written, the wishes looked through, and asked for: then it is
+        # gone, and the order after it is signed on demand.
+        ahead = (*[self._idle] * 4, self._walk) if with_presigned else ()
         self._slices = cycle((*ahead, *asked))
 
     @property

@@ -25,6 +25,7 @@ from signer import tally
 from signer.duty import SignerDuty
 from signer.ecdsa import SigningKey
 from signer.log_format import scan
+from signer.templates import Rung
 from signer.wallets import SignatureType, Wallet
 from signer.warm_up import ROUNDS, DryRun
 
@@ -44,9 +45,21 @@ def test_a_dry_run_goes_the_whole_way(kind: SignatureType, with_nonces: bool) ->
 
 
 @pytest.mark.parametrize("with_nonces", [False, True])
-def test_dry_runs_keep_no_memory(with_nonces: bool) -> None:
+def test_every_other_order_of_a_dry_run_is_signed_ahead(with_nonces: bool) -> None:
+    """With the rung on, one is signed before it is asked for, and the next one is not."""
+    run = DryRun(with_nonces=with_nonces, with_presigned=True)
+    run.warm_up()
+    on_demand, ahead = sum(run._ladder.signed[:2]), run._ladder.signed[Rung.AHEAD]
+    assert run.walked == on_demand + ahead
+    assert on_demand - 2 <= ahead <= on_demand  # before the first order nothing is foreseen
+    run.close()
+
+
+@pytest.mark.parametrize("with_presigned", [False, True])
+@pytest.mark.parametrize("with_nonces", [False, True])
+def test_dry_runs_keep_no_memory(with_nonces: bool, with_presigned: bool) -> None:
     """However often they are repeated, no object is left behind."""
-    run = DryRun(with_nonces=with_nonces)
+    run = DryRun(with_nonces=with_nonces, with_presigned=with_presigned)
     run.warm_up()
     before = sys.getallocatedblocks()
     for _ in range(STEPS):

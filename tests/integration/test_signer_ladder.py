@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from signer_harness import PRIVATE_KEY, Venue, trading
+from aiohttp import web
+from signer_harness import API, PRIVATE_KEY, Venue, trading
 
 from engine.wire.codes import Kind, Tif
+from signer.auth import l2_message, verify_l2
 from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey, recover_address
 from signer.order_v2 import order_from_json, order_hash
@@ -57,10 +59,20 @@ async def test_the_core_learns_the_id_of_an_order_signed_ahead(tmp_path: Path) -
 async def test_an_armed_order_is_signed_before_it_is_asked_for(tmp_path: Path) -> None:
     """The first order of its kind hits: its signature was there since it was armed.
 
-    What policy would refuse is not signed ahead, and neither is an instrument nobody announced.
+    The venue accepts its request, whichever second it was written for. What policy would refuse is
+    not signed ahead, and neither is an instrument nobody announced.
     """
     venue = Venue()
     venue.hash_of = hash_of
+    are_proven = []
+
+    async def prove(request: web.Request) -> web.StreamResponse:
+        headers, body = request.headers, await request.read()
+        message = l2_message(int(headers["POLY_TIMESTAMP"]), "POST", "/order", body)
+        are_proven.append(verify_l2(headers["POLY_SIGNATURE"], API["secret"], message))
+        return await venue.accept(request)
+
+    venue.on_order = prove
     rungs = {"presigned": 8, "presigned_levels": 0, "presigned_age_ms_max": 60_000}
     async with trading(tmp_path, venue, **rungs) as desk:
         desk.arm(strategy=2, instrument=9)
@@ -75,4 +87,5 @@ async def test_an_armed_order_is_signed_before_it_is_asked_for(tmp_path: Path) -
         assert signed is not None
         assert "0x" + bytes(signed["order_hash"]).hex() == hash_of(venue.orders[0])
         await desk.until(lambda: desk.count("signed_ahead") == 1, "the hit")
+        assert are_proven == [True]
         assert desk.count("commands_unknown") == 0

@@ -12,13 +12,18 @@ from engine.wire.codes import Side, Tif
 from signer.contracts import exchange_domain
 from signer.ecdsa import SigningKey
 from signer.presigned import OrderKey, PresignedPool
-from signer.templates import OrderTemplate, SignedOrder
+from signer.templates import NO_REQUESTS, OrderTemplate, SignedOrder
 from signer.wallets import Wallet
 
 SIZE = 6
 AGE_NS_MAX = 1_000
 INSTRUMENTS = 3
 KEY = SigningKey(bytes.fromhex("42" * 32))
+
+
+def request(body: bytes, venue_s: int) -> bytes:
+    """A whole request of a body, as far as a pool can tell."""
+    return b"%d %b" % (venue_s, body)
 
 
 def template(token_id: int) -> OrderTemplate:
@@ -38,6 +43,7 @@ class Pool(RuleBasedStateMachine):
         self.salt = 0
         self.templates = {index: template(index + 1) for index in range(INSTRUMENTS)}
         self.ready: dict[OrderKey, tuple[SignedOrder, int, int]] = {}
+        self.seconds: dict[bytes, set[int]] = {}
         self.taken: set[bytes] = set()
 
     def key(self, instrument: int, price: int, **changes: Any) -> OrderKey:
@@ -71,10 +77,42 @@ class Pool(RuleBasedStateMachine):
         if expected is None or self.now_ns - expected[2] > AGE_NS_MAX:
             assert found is None
             return
-        assert found == expected[0]
+        assert found._replace(requests=NO_REQUESTS) == expected[0]
+        seconds = self.seconds.get(found.body, set())
+        assert found.requests == {second: request(found.body, second) for second in seconds}
         assert found.order_hash not in self.taken
         self.taken.add(found.order_hash)
         assert self.pool.take(key, self.now_ns) is None
+
+    @rule(instrument=instruments, price=prices, venue_s=st.integers(10, 13))
+    def prepare(self, instrument: int, price: int, venue_s: int) -> None:
+        """One request at a time, for this second and the next; those of other seconds are gone."""
+        key = self.key(instrument, price)
+        written = []
+
+        def write(body: bytes, second: int) -> bytes:
+            written.append(second)
+            return request(body, second)
+
+        is_written = self.pool.prepare(key, venue_s, write)
+        wanted = {venue_s, venue_s + 1}
+        if key not in self.ready:
+            assert (is_written, written) == (False, [])
+            return
+        seconds = self.seconds.setdefault(self.ready[key][0].body, set())
+        missing = sorted(wanted - seconds)
+        assert (is_written, written) == (bool(missing), missing[:1])
+        if missing:
+            seconds.intersection_update(wanted)
+            seconds.add(missing[0])
+
+    @rule(instrument=instruments, price=prices)
+    def unprepare(self, instrument: int, price: int) -> None:
+        """Without its requests an order is held as before."""
+        key = self.key(instrument, price)
+        self.pool.unprepare(key)
+        if key in self.ready:
+            self.seconds.pop(self.ready[key][0].body, None)
 
     @rule(instrument=instruments, price=prices)
     def another_kind(self, instrument: int, price: int) -> None:
