@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import plain_sweep
 import pytest
 from arming import sniper
 from core_driver import DOWN, DUTCH, NOW_NS, SPREAD, UP, Driver, book, levels, params, report
@@ -19,9 +20,11 @@ from sortedcontainers import SortedDict
 
 from engine.core import kernel
 from engine.core.rehearsal import Rehearsal
+from engine.core.strategies.dutch_book import LEVELS_WALKED, sweep_books
 from engine.core.world.books import Books
 from engine.core.world.orders import OrderState
-from engine.math.units import micros_from_text, text_from_micros
+from engine.math.sweep import Outcome
+from engine.math.units import MICROS, micros_from_text, text_from_micros
 from engine.wire.codes import Kind, Reason, Side
 from engine.wire.records import words
 
@@ -107,6 +110,51 @@ def test_book_apply_sorted_dict(benchmark: BenchmarkFixture, size: int) -> None:
     bid, ask = benchmark.pedantic(run, rounds=ROUNDS, iterations=1, warmup_rounds=2)
     assert bid < ask
     note_percentiles(benchmark, units=CHANGES)
+
+
+def cheap_set() -> Books:
+    """Return two books of ten asks, of which two each are worth buying together."""
+    books, dirty = Books(4), np.zeros(4, np.int64)
+    asks = {f"0.{cent}": "30" for cent in range(47, 57)}
+    for index in (UP, DOWN):
+        rows = words(book(index, {"0.40": "9"}, asks))
+        kernel.apply_market_data(rows, 0, len(rows), 1, books.sizes, books.bits, books.tops, dirty)
+    return books
+
+
+@pytest.mark.benchmark(group="Dutch book sweep")
+def test_dutch_book_sweep_kernel(benchmark: BenchmarkFixture) -> None:
+    """Ours: from the books' arrays to size, profit and the cost of both legs, one jitted call.
+
+    It lies between the tick that makes a set cheap and its two orders: what it loses, whoever else
+    saw the same asks gains.
+    """
+    books = cheap_set()
+    asks, found = np.zeros((2, LEVELS_WALKED, 2), np.int64), np.zeros((3, 3), np.int64)
+
+    def run() -> list[list[int]]:
+        sweep_books(books.sizes, books.bits, UP, DOWN, 70_000, 0, -1, 5 * MICROS, asks, found)
+        return found.tolist()
+
+    (outcome, size, _), *_ = benchmark.pedantic(run, rounds=ROUNDS, iterations=50, warmup_rounds=2)
+    assert (outcome, size) == (Outcome.OK, 60 * MICROS)
+    note_percentiles(benchmark, units=1)
+
+
+@pytest.mark.benchmark(group="Dutch book sweep")
+def test_dutch_book_sweep_plain(benchmark: BenchmarkFixture) -> None:
+    """The same in Python: levels as lists, every fee of integers without bound. The measure."""
+    books = cheap_set()
+
+    def run() -> Outcome:
+        asks = [books.levels(index, 1, LEVELS_WALKED) for index in (UP, DOWN)]
+        return plain_sweep.buy_set(
+            asks, rate_ppm=70_000, edge_min=0, size_max=-1, min_size=5 * MICROS
+        ).outcome
+
+    outcome = benchmark.pedantic(run, rounds=ROUNDS, iterations=10, warmup_rounds=2)
+    assert outcome == Outcome.OK
+    note_percentiles(benchmark, units=1)
 
 
 def moving(driver: Driver) -> Callable[[], int]:

@@ -12,6 +12,7 @@ from engine.bus import ring_kernels
 from engine.core import kernel, reflex
 from engine.core.orders import ids, submission
 from engine.core.risk import gates
+from engine.core.strategies import dutch_book
 from engine.core.world import depth
 from feeds import clob_levels, clob_scan
 from signer import keccak, templates
@@ -30,6 +31,7 @@ KERNELS = [
     kernel.wake,
     kernel.pick_commands,
     depth.best_levels,
+    dutch_book.sweep_books,
     reflex.fire,
     reflex.react,
     submission.write_decision,
