@@ -42,10 +42,13 @@ class CoreWatch:
         if self._counters is None and not self._attach():
             return self._was_ready
         assert self._counters is not None
-        state = self._counters.get(STATE)
+        try:
+            state, beaten_ns = self._counters.get(STATE), self._counters.get(HEARTBEAT_NS)
+        except BusError:  # somebody has cut the file: whoever cannot be seen counts as silent
+            self.close()
+            return self._was_ready
         if state == State.READY:
             self._was_ready = True
-        beaten_ns = self._counters.get(HEARTBEAT_NS)
         if not self._was_ready:
             return False
         if state != State.STOPPED and now_ns - beaten_ns <= self._silence_ns_max:

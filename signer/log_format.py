@@ -107,9 +107,9 @@ class Packer:
 
         Raises ValueError for a body of more than BODY_BYTES_MAX.
         """
-        *facts, body = entry
+        body = entry.body
         length = ENTRY_BYTES + len(body)
-        _FRAMED.pack_into(self._buffer, 0, length, 0, sequence, *facts)
+        _FRAMED.pack_into(self._buffer, 0, length, 0, sequence, *entry[:-1])
         self._buffer[ENTRY_BYTES:length] = body
         crc32c_rows(self._rows, _CHECKED_FROM, length, self._checksum)
         return self._buffer[:length]

@@ -77,6 +77,7 @@ class Reporter:
 
         Hot path.
         """
+        polled_ns, signed_ns, logged_ns, _, _ = stamps
         # The whole record at once: nothing of the last one is left.
         _SIGNED.pack_into(
             self._view,
@@ -92,9 +93,9 @@ class Reporter:
             order_hash,
             maker_amount,
             taker_amount,
-            stamps.polled_ns,
-            stamps.signed_ns,
-            stamps.logged_ns,
+            polled_ns,
+            signed_ns,
+            logged_ns,
             attempt,
         )
         return not self._waiting and self._ring.offer(self._row)

@@ -65,7 +65,7 @@ def clock_kernel(
 ) -> Iterator[Finding]:
     """`clock.kernel`: somebody keeps our clock true, also in the hours to come.
 
-    A warning at most: `clock.skew` says how far it is off now, and the signer watches it.
+    `clock.skew` says how far it is off now; a live run is not begun on a clock that may drift.
     is_local: the venue is an exchange on this machine, which keeps the time of what it plays.
     """
     try:
@@ -79,7 +79,7 @@ def clock_kernel(
         text = f"the clock is synchronised, to {clock.error_us_max / 1_000:,.1f} ms at worst"
         yield Finding("clock.kernel", Level.OK, text, facts)
         return
-    level = Level.INFO if is_local else Level.WARN
+    level = Level.INFO if is_local else Level.FAIL
     text = "nobody synchronises the clock, by the kernel's word: start chrony or systemd-timesyncd"
     yield Finding("clock.kernel", level, text, facts)
 
