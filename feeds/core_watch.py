@@ -59,7 +59,11 @@ class CoreWatch:
         self._attach()
         if self._counters is None:
             return 0
-        wanted = self._counters.get(self._wanted_at)
+        try:
+            wanted = self._counters.get(self._wanted_at)
+        except BusError:  # somebody has cut the file: a core that is started again has a whole one
+            self.close()
+            return 0
         if wanted == self._wanted and not self._is_new:
             return 0
         self._context.count("repeats")

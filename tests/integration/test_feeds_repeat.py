@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,6 +42,17 @@ async def feed(tmp_path: Path, venue: Venue) -> AsyncIterator[FeedProcess]:
 def _kinds(feed: FeedProcess) -> list[int]:
     feed.poll_market()
     return [int(row[0]) & 0xFFFF for row in feed.heard]
+
+
+async def test_counters_that_were_cut_end_nobody(feed: FeedProcess):
+    """The feed goes on without them; a core that starts again, with a whole file, is told all."""
+    path = feed.runtime.counters("core")
+    counters = create_counters(path, COUNTERS)
+    counters.add(counters.index("snapshots_wanted"))
+    await feed.until(lambda: _kinds(feed).count(Kind.LEVELS) == 4, private=False)
+    os.truncate(path, 64)
+    create_counters(path, COUNTERS)
+    await feed.until(lambda: _kinds(feed).count(Kind.LEVELS) == 6, private=False)
 
 
 async def test_a_growing_wish_is_answered_with_everything(feed: FeedProcess, venue: Venue):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,19 @@ def test_a_core_is_silent_only_after_it_was_ready(tmp_path: Path) -> None:
     assert look()
     watch.close()
     core.close()
+
+
+def test_a_core_whose_counters_were_cut_is_silent(tmp_path: Path) -> None:
+    """It may be well, but nobody can tell: what it has ordered is cancelled, and nobody dies."""
+    path = tmp_path / "core.counters"
+    watch, core = CoreWatch(path, silence_ns_max=S), create_counters(path)
+    core.set(STATE, State.READY)
+    core.set(HEARTBEAT_NS, S)
+    assert not watch.look(S)
+    os.truncate(path, path.stat().st_size // 2)
+    assert watch.look(S + LOOK_NS)
+    assert watch.is_silent
+    watch.close()
 
 
 @pytest.mark.parametrize(
