@@ -39,6 +39,7 @@ NAMES = (
     "latched_reason",
     "spent_today_usd",
     "memory_locked",
+    "sent_ready",
 )
 (
     ORDERS_SIGNED,
@@ -75,5 +76,6 @@ NAMES = (
     LATCHED_REASON,
     SPENT_TODAY_USD,
     MEMORY_LOCKED,
+    SENT_READY,
 ) = range(len(PROCESS_COUNTERS), len(PROCESS_COUNTERS) + len(NAMES))
 BY_RUNG = (SIGNED_FULL, SIGNED_WITH_NONCE, SIGNED_AHEAD)  # in the order of the rungs

@@ -61,6 +61,8 @@ class Observers:
 class ClobRail:
     """`POST /order`, `POST /orders`, `DELETE /order`, `DELETE /cancel-all`,
     `GET /data/order/{id}`, `POST /v1/heartbeats`, `GET /time`.
+
+    sent_ready: orders whose request had been written before they were asked for.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class ClobRail:
         self._on_clock = observe.on_clock
         self.clock = VenueClock()
         self.venue_s = self.clock.venue_s
+        self.sent_ready = 0
 
     def start(self) -> None:
         """Begin to connect."""
@@ -113,7 +116,9 @@ class ClobRail:
     ) -> None:
         """Send a signed order. Hot path."""
         venue_s = self.venue_s(self._now_ns())
-        self._orders.send(ready.get(venue_s) or self.order_request(body, venue_s), handler)
+        text = ready.get(venue_s)
+        self._orders.send(text or self.order_request(body, venue_s), handler)
+        self.sent_ready += text is not None
 
     def send_orders(self, bodies: Sequence[bytes], handler: AnswerHandler) -> None:
         """Send several signed orders, at most 15, in one request."""

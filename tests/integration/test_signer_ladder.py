@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from signer_harness import API, PRIVATE_KEY, Venue, trading
 
@@ -16,6 +17,8 @@ from signer.order_v2 import order_from_json, order_hash
 
 SEPARATOR = exchange_domain(2, 137, False).separator()
 SALT = 7_000_000  # of order 0 in the harness
+ATTEMPTS = 5
+IDLE_ROUNDS = 20
 
 
 def hash_of(body: bytes) -> str:
@@ -89,3 +92,28 @@ async def test_an_armed_order_is_signed_before_it_is_asked_for(tmp_path: Path) -
         await desk.until(lambda: desk.count("signed_ahead") == 1, "the hit")
         assert are_proven == [True]
         assert desk.count("commands_unknown") == 0
+
+
+@pytest.mark.parametrize("order_batch_max", [1, 2])
+async def test_the_request_of_an_armed_order_is_ready_as_well(
+    tmp_path: Path, order_batch_max: int
+) -> None:
+    """After some idle rounds it only has to be sent; where orders go in batches, none is written.
+
+    A signer that is held up for more than a second writes it on demand, so there are some attempts.
+    """
+    venue = Venue()
+    venue.hash_of = hash_of
+    chosen = {"presigned": 4, "presigned_levels": 0, "presigned_age_ms_max": 60_000}
+    async with trading(tmp_path, venue, **chosen, order_batch_max=order_batch_max) as desk:
+        for order_id in range(1, ATTEMPTS + 1):
+            desk.arm()
+            seen = desk.count("rounds")
+            await desk.until(lambda: desk.count("presigned_left") == 1, "the armed order")
+            await desk.until(lambda n=seen: desk.count("rounds") > n + IDLE_ROUNDS, "idle rounds")
+            desk.order(order_id, tif=Tif.FOK)
+            await desk.until(lambda n=order_id: desk.report(Kind.ACK, n), "ACK")
+            await desk.until(lambda n=order_id: desk.count("signed_ahead") == n, "the hit")
+            if desk.count("sent_ready"):
+                break
+        assert bool(desk.count("sent_ready")) is (order_batch_max == 1)

@@ -133,6 +133,7 @@ def test_what_is_sent_is_what_would_have_been_written(
     desk.written.clear()
     text = desk.send(signed)
     assert desk.written == ([] if venue_s in ready else [venue_s])
+    assert desk.rail.sent_ready == (venue_s in ready)
     assert text == desk.order_request(signed.body, venue_s)
     check_headers(text, signed.body, venue_s)
 
