@@ -51,7 +51,7 @@ def test_an_armed_order_costs_next_to_no_python() -> None:
 def test_a_decided_order_costs_few_bytecodes_until_it_leaves() -> None:
     """A strategy is asked; fifteen gates, reservation, id and both records are one jitted call."""
     cost = counted(steps_to_the_limit(is_armed=0))
-    assert cost["bytecodes"] <= 1_100
+    assert cost["bytecodes"] <= 1_000
     assert cost["calls"] <= 70
 
 
@@ -59,12 +59,12 @@ def test_an_order_of_one_leg_costs_few_bytecodes() -> None:
     """Books, trigger, decision, gates and records, and all that is settled later: the last order's
     end, this one's beginning."""
     cost = counted(ticks(TAKER))
-    assert cost["bytecodes"] <= 2_400
+    assert cost["bytecodes"] <= 2_250
     assert cost["calls"] <= 150
 
 
 def test_a_dutch_book_costs_few_bytecodes() -> None:
     """The same for two legs, and the walk through both books."""
     cost = counted(ticks(DUTCH))
-    assert cost["bytecodes"] <= 5_200
-    assert cost["calls"] <= 340
+    assert cost["bytecodes"] <= 3_800
+    assert cost["calls"] <= 260

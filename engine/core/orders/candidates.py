@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.core.world.instruments import Instrument
 from engine.core.world.world import World
-from engine.math.fees import fee_micros_ceil
+from engine.math.fees import fee_micros_ceil, fee_v2_ceil
 from engine.math.units import MICROS, notional_micros_ceil
 from engine.wire.codes import FeeCurve, Side
 
@@ -36,7 +36,7 @@ ORDER_ID = 15  # written by the kernels
 COLUMNS = 16
 
 _ROW = struct.Struct(f"<{COLUMNS}q")
-_SELL, _UNKNOWN = int(Side.SELL), int(FeeCurve.UNKNOWN)
+_SELL, _UNKNOWN, _V2 = int(Side.SELL), int(FeeCurve.UNKNOWN), int(FeeCurve.V2)
 
 
 class Candidates:
@@ -102,8 +102,11 @@ class Candidates:
 
 
 def worst_fee(instrument: Instrument, price: int, size: int) -> int:
-    """Return the highest fee of a buy in micros; 0 where other gates refuse it anyway."""
+    """Hot path. Return the highest fee of a buy in micros, whatever where other gates refuse it."""
     i = instrument
+    if i.fee_curve == _V2 and i.fee_exponent == 1:
+        fee: int = fee_v2_ceil(size, price, i.fee_rate_ppm)
+        return fee
     if i.fee_curve == _UNKNOWN or not 0 <= price <= MICROS or size < 0:
         return 0
     return fee_micros_ceil(size, price, i.fee_curve, i.fee_rate_ppm, i.fee_exponent)
