@@ -20,7 +20,7 @@ from engine.core.strategies.base import Event, State
 from engine.core.strategies.dutch_book import LEVELS_WALKED, DutchBook
 from engine.core.world.books import Books, Touch
 from engine.core.world.instruments import Instrument, Market
-from engine.math.fees import CURVE_FREE, CURVE_LEGACY, CURVE_V2, SIZE_MAX
+from engine.math.fees import COST_UNIT, CURVE_FREE, CURVE_LEGACY, CURVE_V2, SIZE_MAX
 from engine.math.sweep import Level, Outcome, buy_set
 from engine.math.units import MICROS, text_from_micros
 from engine.wire.codes import FeeCurve, Side
@@ -66,6 +66,17 @@ BOOKS = st.integers(1, 4).flatmap(
 def test_a_set_is_bought_as_plain_python_buys_it(**terms: Any) -> None:
     """Size, profit, outcome, and limit, gross and fee of every leg are the twin's."""
     assert buy_set(curve=CURVE_V2, **terms) == plain_sweep.buy_set(**terms)
+
+
+@given(PRICES, PRICES, RATES)
+@settings(deadline=None)
+def test_an_edge_is_strictly_above_the_least_asked_for(up: int, down: int, rate_ppm: int) -> None:
+    """Around the edge of a set itself, fractions of a micro included, the twin agrees."""
+    edge = (COST_UNIT - sum(plain_sweep.cost_of(p, rate_ppm) for p in (up, down))) // 100_000_000
+    books = [[(up, 10 * MICROS)], [(down, 10 * MICROS)]]
+    for edge_min in (edge - 1, edge, edge + 1):
+        terms = {"rate_ppm": rate_ppm, "edge_min": edge_min, "size_max": -1, "min_size": 0}
+        assert buy_set(books, curve=CURVE_V2, **terms) == plain_sweep.buy_set(books, **terms)
 
 
 @given(BOOKS, st.integers(1, 10**9))
