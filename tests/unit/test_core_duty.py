@@ -22,7 +22,6 @@ from core_driver import (
     report,
     status,
 )
-
 from peers.lines import counted
 
 from engine.bus.ring import (
