@@ -8,6 +8,7 @@ messages a second for a handful of tokens, thousands at the open) it is what mak
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,15 @@ from feeds_support import (
 from percentiles import note_percentiles
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from engine.host.clock import Clock
+from engine.host.duty import create_counters
+from engine.host.log import ErrorLog, Log
 from feeds.clob_frames import PatientDecoder
 from feeds.clob_scan import scan
+from feeds.group import COUNTERS
 from feeds.numbers import micros
+from feeds.port import Context
+from feeds.rehearsal import Rehearsal
 
 LOCAL_NS = 1_800_000_000_000_000_000
 ROUNDS = 400
@@ -97,6 +104,22 @@ def test_scanner(benchmark: BenchmarkFixture, name: str) -> None:
 
     assert benchmark.pedantic(run, rounds=ROUNDS, iterations=ITERATIONS, warmup_rounds=3) > 0
     note_percentiles(benchmark, units=1)
+
+
+def test_frame_to_ring(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """From the client's callback to records on a ring, a price_change of two tokens: the scanner,
+    and all that Python does around it. What it grows by, every tick is known later."""
+    clock, counters = Clock(0), create_counters(tmp_path / "feeds.counters", COUNTERS)
+    log, errors = Log(tmp_path / "log", "feeds", clock), ErrorLog(tmp_path / "errors", clock)
+    pace = dict.fromkeys(("reconnect_ms_min", "reconnect_ms_max", "silence_ms_max", "ping_ms"), 1)
+    rehearsal = Rehearsal(Context(clock, counters, log, errors, pace, {}, {}), tmp_path)
+    records = benchmark.pedantic(
+        rehearsal.run, rounds=ROUNDS, iterations=ITERATIONS, warmup_rounds=3
+    )
+    assert records == 2
+    note_percentiles(benchmark, units=1)
+    for each in (rehearsal, counters, log):
+        each.close()
 
 
 @frames

@@ -94,8 +94,15 @@ def test_broadcast_hop(benchmark, broadcast, count: int):
     assert reader.lost == 0
 
 
+def test_look(benchmark, queue):
+    """Ask whether a ring has news: the core asks each of its rings every round, and polls those
+    that have. Four of them stand between a frame and the core's step."""
+    _, reader = queue
+    assert benchmark(lambda: reader.has_news) is False
+
+
 def test_empty_poll(benchmark, queue):
-    """Look at a ring with nothing in it: the core does this with each of its rings every round."""
+    """Poll a ring with nothing in it: what a look spares."""
     _, reader = queue
     assert benchmark(reader.poll, OUT) == 0
 
