@@ -226,6 +226,7 @@ def test_core_step_that_takes(benchmark: BenchmarkFixture, is_armed: int) -> Non
         return out
 
     def prepare() -> tuple[tuple[np.ndarray], dict[str, object]]:
+        driver.engine.settle()
         for order in list(driver.engine.world.orders.all_working()):
             if order.state == OrderState.PENDING:
                 order_id = order.order_id
@@ -234,5 +235,6 @@ def test_core_step_that_takes(benchmark: BenchmarkFixture, is_armed: int) -> Non
         return (there,), {}
 
     benchmark.pedantic(step, setup=prepare, rounds=4_000, warmup_rounds=100)
+    driver.engine.settle()
     assert driver.engine.gauges()["orders_opened"] >= 1
     note_percentiles(benchmark, units=1)

@@ -111,6 +111,8 @@ class Ledger:
             step.movements = list(self.fills.apply(fills.rows, fills.sequences))
         step.touches = self._touches.apply(rows, sequences)
         step.equity = list(self._equity(step, resolutions))
+        for resolution in resolutions:
+            self._touches.release(resolution.listing.index)
         step.published = self._published(step, rows, sequences)
         return step
 

@@ -37,6 +37,10 @@ class TouchTracker:
         count = _follow(rows, sequences, books.sizes, books.bits, books.tops, out)
         return _sampled(out[:count].reshape(-1).view(TOUCH))
 
+    def release(self, instrument: int) -> None:
+        """Follow a book no more whose market is over."""
+        self._books.release(instrument)
+
     def forget(self) -> None:
         """Believe no book until its next snapshot: records are missing."""
         self._books.forget_all()

@@ -19,7 +19,6 @@ from engine.core.reflex import FIRED, react
 from engine.core.reports import Reports
 from engine.core.strategies.base import Event, State, Strategy
 from engine.core.strategies.load import load_strategy
-from engine.core.world.books import VENUE_NS
 from engine.core.world.instruments import Market, instrument_from_record
 from engine.core.world.orders import OrderState
 from engine.core.world.world import World
@@ -48,7 +47,9 @@ class Engine:
             state = State(number, self.world, strategy.initial())
             self._strategies.append((strategy, state))
         edges = [s.pair_edge for s, _ in self._strategies if s.pair_edge is not None]
-        self._pair_edge = min(edges, default=NO_PAIR_EDGE)
+        edge = min(edges, default=NO_PAIR_EDGE)
+        # The kernel scales it up: what is beyond any edge there is must not wrap.
+        self._pair_edge = max(-NO_PAIR_EDGE, min(edge, NO_PAIR_EDGE))
         self._follows_touch = int(any(s.follows_touch for s, _ in self._strategies))
         capacity = self.world.books.capacity
         self._dirty = np.zeros(capacity, np.int64)
@@ -67,6 +68,7 @@ class Engine:
             self._triggers,
             self._hits,
         )
+        self._watched: list[int] = []  # the market of each row of the triggers
         self._events: dict[int, Event] = {}
         self._handlers: dict[int, Callable[[np.ndarray, int], None]] = {
             Kind.INSTRUMENT: self._on_instrument,
@@ -81,6 +83,7 @@ class Engine:
         # leaves before anybody is asked what to do now.
         self.is_unasked = False
         self._swept_ns = 0
+        self._venue_ns = 0
         self._batches = 0
         self._commands = 0
 
@@ -123,12 +126,12 @@ class Engine:
         """Hot path. Make every row of the batch part of the world, in order; then fire what is
         armed or, where nothing was, turn the triggers that hold into events."""
         outbox, armed, constants = self._outbox, self._planner.armed, self._react_with
-        markets, now_ns = self.world.instruments.markets, self.world.now_ns
+        now_ns = self.world.now_ns
         i, stop = 0, len(rows)
         while True:
             count = len(armed)
             out, at = outbox.room(RECORDS * count)
-            sizes = count, len(markets), at
+            sizes = count, len(self._watched), at
             i = react(rows, i, stop, base_sequence, now_ns, *sizes, out, *constants)
             if not 0 <= i < stop:
                 break
@@ -141,6 +144,7 @@ class Engine:
             if i < 0:
                 self.settle()  # who was refused is told in this step
         elif found:
+            markets = self.world.instruments.markets
             for number, trace, local_ns in self._hits[:found].tolist():
                 self._events[number] = Event(markets[number], trace, local_ns)
 
@@ -185,7 +189,7 @@ class Engine:
         market = self.world.accept(instrument)
         self._outbox.forward(row, sequence)
         if market is not None:
-            self._arm(market)
+            self._watch(market)
 
     def _on_status(self, row: np.ndarray, sequence: int) -> None:
         record = typed(row, Kind.STATUS)[0]
@@ -201,6 +205,7 @@ class Engine:
             self.world.set_status(market, status)
         if status == MarketStatus.RESOLVED and payout >= 0 and market.payout_up < 0:
             market.payout_up = payout if index == market.up.index else MICROS - payout
+            self._unwatch(market)
             for order in self._reports.resolve(market):
                 self._planner.on_ended(self.world, order, Event(market, sequence, int(row[3])))
         self._events[market.number] = Event(market, sequence, int(row[3]))
@@ -230,9 +235,12 @@ class Engine:
         if self.world.halted:
             self._planner.pull_all(self.world, Reason(self.world.halted), sequence)
 
-    def _arm(self, market: Market) -> None:
+    def _watch(self, market: Market) -> None:
         """Give a new market its row of triggers."""
-        row = self._triggers[market.number]
+        number = len(self._watched)
+        self._watched.append(market.number)
+        row = self._triggers[number]
+        row[:] = 0  # it may have been another market's: the touch that one last had is news here
         row[kernel.MARKET] = market.number
         row[kernel.UP] = market.up.index
         row[kernel.DOWN] = market.down.index
@@ -240,6 +248,16 @@ class Engine:
         row[kernel.RATE_PPM] = market.up.fee_rate_ppm
         row[kernel.PAIR_EDGE] = self._pair_edge if known else NO_PAIR_EDGE
         row[kernel.MOVED] = self._follows_touch
+
+    def _unwatch(self, market: Market) -> None:
+        """Look no more at a market that is over; give back its triggers and its books' memory."""
+        del self.world.instruments.unresolved[market.number]
+        number, last = self._watched.index(market.number), len(self._watched) - 1
+        self._watched[number] = self._watched[last]
+        self._watched.pop()
+        self._triggers[number] = self._triggers[last]
+        for instrument in (market.up, market.down):
+            self.world.books.release(instrument.index)
 
     def _sweep(self, trace: int, *, is_quiet: bool) -> None:
         """Look now and then at every market with something working, whatever its books do.
@@ -258,9 +276,8 @@ class Engine:
                 self._events[market.number] = Event(market, trace, now_ns)
 
     def _wake_all(self, trace: int) -> None:
-        for market in self.world.instruments.markets:
-            if market.payout_up < 0:
-                self._events[market.number] = Event(market, trace, self.world.now_ns)
+        for market in self.world.instruments.unresolved.values():
+            self._events[market.number] = Event(market, trace, self.world.now_ns)
 
     def _ask(self, event: Event) -> None:
         """Ask every strategy about one market and carry out its intents."""
@@ -275,8 +292,9 @@ class Engine:
     def gauges(self) -> dict[str, int]:
         """Return what an operator wants to see, as integers (money in micros)."""
         world = self.world
-        tops = world.books.tops
-        unresolved = [m for m in world.instruments.markets if m.payout_up < 0]
+        unresolved = world.instruments.unresolved.values()
+        venue_ns = (world.venue_ns(market) for market in unresolved)
+        self._venue_ns = max(venue_ns, default=self._venue_ns)
         return {
             "batches": self._batches,
             "commands": self._commands,
@@ -297,5 +315,5 @@ class Engine:
             "position_up": sum(world.lots.size(m.up.index) for m in unresolved),
             "position_down": sum(world.lots.size(m.down.index) for m in unresolved),
             "instruments_refused": world.instruments.refused,
-            "venue_ns": int(tops[:, VENUE_NS].max()),
+            "venue_ns": self._venue_ns,
         }

@@ -104,7 +104,7 @@ def from_settings(settings: Mapping[str, Any], *, run_seed: int) -> EngineParams
     )
     return EngineParams(
         run_seed=run_seed,
-        instruments_max=int(settings["host"].get("instruments_max", 256)),
+        instruments_max=int(settings["host"]["instruments_max"]),
         risk=limits,
         strategies=tuple(strategies),
     )

@@ -7,11 +7,14 @@ tops   int64[n, TOP_COLUMNS] the touch and why it may be believed
 ```
 A rank is a cell seen from the side's far end, so the best level of either side is its highest bit:
 a bid's rank is its cell, an ask's is 10_000 less its cell.
-Row 0 is unused: instrument indices start at 1. Pages of books that never trade are never touched.
+Row 0 is unused: instrument indices start at 1. An index is never used again, so there is room for
+far more books than trade at a time: the pages of a book that never traded are never touched, and
+those of one that is over are given back.
 """
 
 from __future__ import annotations
 
+import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +38,7 @@ REJECTED = 9  # rows refused: off the grid, negative, before a snapshot
 PAIR = 10  # best bid + best ask when both sides last had one: twice the last real mid
 TOP_COLUMNS = 11
 
+_MAP_NORESERVE = 0x4000  # Linux's; not named in Python 3.11
 AWAITING_SNAPSHOT = 0
 LOADING = 1  # a snapshot has begun and not ended
 LIVE = 2
@@ -52,11 +56,14 @@ class Touch(NamedTuple):
 class Books:
     """The books of one run; `engine.core.kernel` writes them, everything else reads."""
 
-    __slots__ = ("_words", "bits", "capacity", "sizes", "tops")
+    __slots__ = ("_pages", "_words", "bits", "capacity", "sizes", "tops")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.sizes = np.zeros((capacity, 2, PRICE_CELLS), np.int64)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        self._pages = mmap.mmap(-1, capacity * 2 * PRICE_CELLS * 8, flags=flags)
+        self._pages.madvise(mmap.MADV_HUGEPAGE)
+        self.sizes = np.frombuffer(self._pages, np.int64).reshape(capacity, 2, PRICE_CELLS)
         self.bits = np.zeros((capacity, 2, BIT_WORDS), np.uint64)
         self.tops = np.zeros((capacity, TOP_COLUMNS), np.int64)
         self.tops[:, ASK] = MICROS
@@ -92,6 +99,19 @@ class Books:
         """Believe nothing of this book until its next snapshot."""
         self.tops[instrument, STATE] = AWAITING_SNAPSHOT
         self.tops[instrument, CERTIFIED] = 0
+
+    def release(self, instrument: int) -> None:
+        """Empty a book that is over and give its memory back; what it was last worth stays."""
+        self.forget(instrument)
+        self.tops[instrument, [BID, ASK]] = 0, MICROS
+        self.bits[instrument] = 0
+        book = self.sizes[instrument].reshape(-1)
+        first = instrument * book.nbytes
+        start = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE
+        stop = (first + book.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        self._pages.madvise(mmap.MADV_DONTNEED, start, stop - start)  # they read as zeros now
+        book[: (start - first) // 8] = 0
+        book[(stop - first) // 8 :] = 0
 
     def forget_all(self) -> None:
         """Believe no book: the connection they came by is gone."""

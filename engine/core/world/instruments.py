@@ -67,14 +67,18 @@ def instrument_from_record(record: np.void) -> Instrument:
 
 
 class Instruments:
-    """The instrument table. A market exists once both of its instruments are known."""
+    """The instrument table. A market exists once both of its instruments are known.
 
-    __slots__ = ("_by_index", "_market_of", "markets", "refused")
+    markets: all of them, by number.  unresolved: those that have not paid out, by number too.
+    """
+
+    __slots__ = ("_by_index", "_market_of", "markets", "refused", "unresolved")
 
     def __init__(self) -> None:
         self._by_index: dict[int, Instrument] = {}
         self._market_of: dict[int, Market] = {}
         self.markets: list[Market] = []
+        self.unresolved: dict[int, Market] = {}
         self.refused = 0  # instruments beyond the table's capacity
 
     def accept(self, instrument: Instrument) -> Market | None:
@@ -93,6 +97,7 @@ class Instruments:
         up, down = (instrument, other) if instrument.outcome == 0 else (other, instrument)
         market = Market(len(self.markets), up, down)
         self.markets.append(market)
+        self.unresolved[market.number] = market
         self._market_of[up.index] = self._market_of[down.index] = market
         return market
 

@@ -123,6 +123,8 @@ class Host(Section):
 
     park: what ends the sleep of an idle core, see `Idle`.  warm_us: how long after a dry run the
     next may follow in a loop that never sleeps (fused, pipeline), 0 = none; see `DutyLoop`.
+    instruments_max: how many a run can trade, two a market, none twice: 16,384 are 85 days of
+    quarter-hours. Those that are over cost no memory.
     """
 
     ring_capacity: RingCapacity = RingCapacity()
@@ -130,7 +132,7 @@ class Host(Section):
     park: Literal["timer", "futex"] = "timer"
     park_us: PositiveCount = 100
     warm_us: Count = 150
-    instruments_max: PositiveCount = 256
+    instruments_max: int = Field(default=16_384, ge=2, le=1 << 20)
     ready_ms_max: PositiveCount = 60_000
     heartbeat_ms_max: PositiveCount = 10_000
     stop_ms_max: PositiveCount = 10_000
