@@ -66,6 +66,8 @@ class Wishes:
     def around(self) -> Iterator[Wish]:
         """Return the wishes: the armed, then those of the newest order, the nearest level first."""
         self._read_news()
+        if not self._asked:
+            return islice(tuple(self._armed.values()), self._count_max)
         newest_first = reversed(tuple(self._asked.values()))
         levels = (level for asked in newest_first for level in self._levels(asked))
         others = (Wish(*level, index < NEAR_MAX) for index, level in enumerate(levels))
