@@ -146,12 +146,12 @@ class Connection:
     async def _run(self) -> None:
         while True:
             self._enter(State.CONNECTING)
+            self.data_ns = 0  # before dialling: a frame may come before we hear of the connection
             transport = await self._dial()
             if transport is not None:
                 self._transport = transport
                 self.connects += 1
                 self._count("connects")
-                self.data_ns = 0
                 for frame in self._session.opening():
                     self.send(frame)
                 self._enter(State.CONNECTED)

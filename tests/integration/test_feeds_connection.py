@@ -208,6 +208,29 @@ async def test_accepting_and_closing_does_not_reset_the_backoff(context: Context
     await _close(connection)
 
 
+async def test_data_resets_the_backoff(context: Context, server: Server):
+    """A server that said something before it hung up is dialled again as after a first failure."""
+
+    def say_something(transport: WSTransport) -> None:
+        transport.send(WSMsgType.TEXT, b"{}")
+        transport.disconnect()
+
+    server.on_hello, session = say_something, Listening()
+    attempts: list[int] = []
+
+    class Watched(Pace):
+        def backoff_ms(self, attempt: int, luck: float) -> float:
+            attempts.append(attempt)
+            return 1.0
+
+    pace = Watched(1, 5, silence_ms_max=60_000, ping_ms=20)
+    connection = Connection("test", server.url, pace, session, context)
+    connection.start()
+    await _until(lambda: len(attempts) >= 4)
+    assert attempts[:4] == [1, 1, 1, 1]
+    await _close(connection)
+
+
 async def test_a_port_that_never_answers_is_left_in_time(context: Context):
     """A peer that accepts and says nothing costs one connect timeout, an error and a retry."""
     peers: list[asyncio.StreamWriter] = []

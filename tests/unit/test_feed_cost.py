@@ -115,6 +115,7 @@ def test_nobody_can_see_a_dry_run(rig: Rig, tmp_path: Path):
     assert rig.counters.snapshot() == before[0]
     assert (rig.instruments.table.rows == before[1]).all()
     assert sorted(tmp_path.iterdir()) == files
+    assert not [each for each in files if each.is_dir()], "the ring apart has left its folder"
 
 
 def test_counts_are_shown_by_the_next_round(rig: Rig):
