@@ -158,8 +158,7 @@ class SignerDuty:
         while self._next < self._polled:
             self._next += 1
             worked += 1
-            if self._obey(self._next - 1) and not self._batch:
-                break  # the loop flushes sockets between rounds: an order's bytes leave at once
+            self._obey(self._next - 1)
         if self._batch:
             self._send_batch()
         now_ns = self._now_ns()
@@ -205,13 +204,12 @@ class SignerDuty:
         if self._polled:
             self._polled_ns = self._now_ns()
 
-    def _obey(self, index: int) -> bool:
-        """Do what one record says; return whether it was an order. Hot path."""
+    def _obey(self, index: int) -> None:
+        """Do what one record says. Hot path."""
         kind = self._commands.kind(index)
         if kind == _NEW_ORDER:
             self._on_new_order(self._commands.new_order(index))
-            return True
-        if kind == _ARM:
+        elif kind == _ARM:
             self._on_arm(self._commands.arm(index))
         elif kind == Kind.CANCEL:
             order = self._orders.get(self._commands.cancel(index).order_id)
@@ -225,7 +223,6 @@ class SignerDuty:
             self._instruments.on_status(self._rows[index])
         else:
             self._counters.add(tally.COMMANDS_UNKNOWN)
-        return False
 
     def _on_new_order(self, order: NewOrder) -> None:
         """Hot path."""
