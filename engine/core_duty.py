@@ -107,7 +107,13 @@ class CoreDuty:
             BroadcastReader(ring(f"md.{group}"), run_id, from_start=True) for group in groups
         ]
         self._lost = [0] * len(groups)
-        self._sleeper = Sleeper([self._control, self._private, self._exec, *self._market_data])
+        self._readers: tuple[QueueReader | BroadcastReader, ...] = (
+            self._control,
+            self._private,
+            self._exec,
+            *self._market_data,
+        )
+        self._sleeper = Sleeper(self._readers)
         self._orders = QueueWriter(ring("orders"), run_id)
         self._tape = BroadcastWriter(ring("tape"), run_id)
         self._apart = RingsApart(self._runtime.runtime_dir)
@@ -133,6 +139,12 @@ class CoreDuty:
         if now_ns - self._gauged_ns > GAUGES_NS * GAUGES_BUSY:
             self._gauge(now_ns)
         return count + len(out)
+
+    def is_called_for(self) -> bool:
+        """Hot path. Whether a ring has something, or a batch is not yet on the tape."""
+        if self._unwritten is not None or self.engine.is_unasked or self._pending:
+            return True
+        return any(reader.has_news for reader in self._readers)
 
     def keep_warm(self) -> None:
         """Hot path. Poll, decide and order in a world apart; what comes of it goes nowhere."""

@@ -174,6 +174,10 @@ class SignerDuty:
             self._count()
         return worked
 
+    def is_called_for(self) -> bool:
+        """Hot path. Whether the core has said something, or waits to hear something."""
+        return self._next < self._polled or self._ring.has_news or self._report.waiting > 0
+
     def keep_warm(self) -> None:
         """Do one slice of a dry run; for a round in which there was nothing to do."""
         self._dry_run.step()
@@ -200,8 +204,8 @@ class SignerDuty:
 
     def _poll(self) -> None:
         """Hot path."""
-        self._next, self._polled = 0, self._ring.poll(self._rows)
-        if self._polled:
+        if self._ring.has_news:
+            self._next, self._polled = 0, self._ring.poll(self._rows)
             self._polled_ns = self._now_ns()
 
     def _obey(self, index: int) -> None:

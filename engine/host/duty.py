@@ -60,6 +60,22 @@ class Warming(Protocol):
 
 
 @runtime_checkable
+class Glancing(Protocol):
+    """A duty that can tell at a glance whether work() would find something.
+
+    In a loop that never sleeps, a round is cut short when every such duty says no and all have
+    worked a moment ago: whatever comes next is then heard of sooner.
+    """
+
+    def is_called_for(self) -> bool:
+        """Hot path. Return whether something waits that should not wait for the next whole round.
+
+        What time alone brings about need not be looked for: whole rounds are `GLANCES_NS` apart.
+        """
+        ...
+
+
+@runtime_checkable
 class Arriving(Protocol):
     """A duty whose input comes in callbacks of the event loop, between two rounds."""
 

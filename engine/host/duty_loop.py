@@ -6,14 +6,17 @@ are done or `drain_s_max` is over; then all are closed, the last started first.
 
 Code that has not run for a millisecond has left the caches and runs several times slower. A loop
 that never sleeps anyway spends its idle rounds on dry runs of what must be fast (`Warming`), one
-duty a round, so that whatever arrives meanwhile waits for no more than one of them.
+duty a round, so that whatever arrives meanwhile waits for no more than one of them. A whole round
+that finds nothing takes longer than a glance at where there could be something (`Glancing`), so for
+a while after one such a loop only glances.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from engine.bus.counters import CounterFile
 from engine.host import pin
@@ -30,6 +33,7 @@ from engine.host.duty import (
     Arriving,
     Draining,
     Duty,
+    Glancing,
     State,
     Warming,
 )
@@ -37,6 +41,7 @@ from engine.host.errors import HostError
 from engine.host.idle import Idle
 from engine.host.log import ErrorLog
 
+GLANCES_NS = 100_000
 HOUSEKEEPING_NS = 1_000_000_000
 # A collection takes a millisecond or two after a second of trading, and a gap between two ticks is
 # no longer than that: it waits until nothing has happened for a while, or until it must be.
@@ -44,6 +49,13 @@ QUIET_NS = 50_000_000
 HELD_UP_NS = 5_000_000  # a loop that did not turn for so long knows nothing of quiet meanwhile
 UNCOLLECTED_NS_MAX = 60_000_000_000
 CLOSE_TURNS = 4  # loop turns a closing transport needs to say goodbye
+
+
+class DryRun(NamedTuple):
+    """What keeps a duty warm."""
+
+    name: str
+    run: Callable[[], None]
 
 
 class DutyLoop:
@@ -66,8 +78,21 @@ class DutyLoop:
         self._duties = tuple(duties)
         self._chain = tuple(chain)
         self._chained = 0
-        warming = (duty for duty in duties if isinstance(duty, Warming))
-        self._warming = deque(warming if warm_us and idle.never_sleeps else ())
+        self._hears_first: DryRun | None = None
+        self._dry_runs: deque[DryRun] = deque()
+        for duty in duties:
+            if isinstance(duty, Warming) and warm_us and idle.never_sleeps:
+                dry_run = DryRun(duty.name, duty.keep_warm)
+                if self._hears_first is None and isinstance(duty, Arriving):
+                    self._hears_first = dry_run
+                else:
+                    self._dry_runs.append(dry_run)
+        self._glancing = tuple(
+            duty.is_called_for
+            for duty in duties
+            if isinstance(duty, Glancing) and idle.never_sleeps
+        )
+        self._glance_until_ns = 0
         self._warm_ns = warm_us * 1_000
         self._warmed_ns = 0
         self._counters = counters
@@ -112,6 +137,12 @@ class DutyLoop:
     def round(self) -> int:
         """Hot path. Work every duty once and beat; return how much was done."""
         begin_ns = self._now_ns()
+        if begin_ns < self._glance_until_ns and not self._chained:
+            for is_called_for in self._glancing:
+                if is_called_for():
+                    break
+            else:
+                return 0
         worked, self._chained = self._chained, 0
         for duty in self._duties:
             try:
@@ -131,8 +162,11 @@ class DutyLoop:
         if end_ns - begin_ns > self._round_ns_max:
             self._round_ns_max = end_ns - begin_ns
             counters.set(ROUND_NS_MAX, self._round_ns_max)
+        self._glance_until_ns = 0
         if not worked:
-            if self._warming and end_ns - self._warmed_ns >= self._warm_ns:
+            if self._glancing:
+                self._glance_until_ns = end_ns + GLANCES_NS
+            if (self._dry_runs or self._hears_first) and end_ns - self._warmed_ns >= self._warm_ns:
                 self._keep_warm()
             if self._idle.is_patient:
                 self._keep_house(end_ns)
@@ -150,17 +184,30 @@ class DutyLoop:
                 self.report(duty.name, error)
 
     def _keep_warm(self) -> None:
-        """Let the next duty in line make its dry run; one that fails makes no more of them."""
-        duty = self._warming[0]
-        try:
-            duty.keep_warm()
-            self._warming.rotate(-1)
-        except Exception as error:  # noqa: BLE001  nothing of the run hangs on it, so it goes on
-            self._warming.popleft()
-            self._counters.add(ERRORS, 1)
-            self._errors.record(f"{duty.name}: keep_warm", error)
-        self._counters.add(DRY_RUNS, 1)
+        """Let the next duty in line make its dry run; one that fails makes no more of them.
+
+        Whoever hears first goes again after each of the others: what it does is little, it is
+        needed soonest, and their runs push it out of the caches.
+        """
+        if self._dry_runs:
+            self._dry_run(self._dry_runs[0])
+            self._dry_runs.rotate(-1)
+        if self._hears_first is not None:
+            self._dry_run(self._hears_first)
         self._warmed_ns = self._now_ns()
+
+    def _dry_run(self, dry_run: DryRun) -> None:
+        self._counters.add(DRY_RUNS, 1)
+        try:
+            dry_run.run()
+        except Exception as error:  # noqa: BLE001  nothing of the run hangs on it, so it goes on
+            if dry_run is self._hears_first:
+                self._hears_first = None
+            else:
+                self._dry_runs.popleft()
+                self._dry_runs.rotate(1)
+            self._counters.add(ERRORS, 1)
+            self._errors.record(f"{dry_run.name}: keep_warm", error)
 
     def _keep_house(self, now_ns: int) -> None:
         """Do what nobody waits for, about once a second."""

@@ -186,6 +186,18 @@ def test_looking_for_news_costs_few_bytecodes(rig: Rig):
     assert counted(rig.core._poll)["bytecodes"] <= 135
 
 
+def test_a_core_is_called_for_while_anything_waits(rig: Rig):
+    """A ring with something in it, or a batch that is not on the tape; then not any more."""
+    assert not rig.core.is_called_for()
+    rig.open_market()
+    assert rig.core.is_called_for()
+    rig.core.work()
+    assert rig.core.is_called_for(), "its batch had commands and is not on the tape"
+    while rig.core.work():
+        pass
+    assert not rig.core.is_called_for()
+
+
 def test_a_core_that_is_closed_owes_the_tape_nothing(tmp_path: Path):
     """Its last batch is written even when no round follows."""
     rig = Rig(tmp_path)

@@ -9,8 +9,8 @@ import pytest
 from hand_clock import HandClock
 
 from engine.bus.counters import CounterFile
-from engine.host.duty import DRY_RUNS, ERRORS, WORK, create_counters
-from engine.host.duty_loop import DutyLoop
+from engine.host.duty import DRY_RUNS, ERRORS, ROUNDS, WORK, create_counters
+from engine.host.duty_loop import GLANCES_NS, DutyLoop
 from engine.host.idle import Idle, Wait
 from engine.host.log import ErrorLog
 
@@ -66,13 +66,19 @@ class Athlete(Worker):
         self.told.append(f"{self.name} warm")
 
 
+class EarlyAthlete(Athlete, Source):
+    """A duty that hears first, and keeps warm."""
+
+
 class Rig:
     """A source, and two who come after it."""
 
-    def __init__(self, directory: Path, wait: Wait = Wait.YIELD) -> None:
+    def __init__(
+        self, directory: Path, wait: Wait = Wait.YIELD, source: type[Source] = Source
+    ) -> None:
         self.told: list[str] = []
         self.clock = HandClock()
-        self.source = Source("source", self.told)
+        self.source = source("source", self.told)
         self.core, self.signer = Athlete("core", self.told), Athlete("signer", self.told)
         self.counters: CounterFile = create_counters(directory / "t.counters")
         self.loop = DutyLoop(
@@ -151,6 +157,16 @@ def test_idle_rounds_keep_one_duty_warm_at_a_time(rig: Rig):
     assert rig.counters.get(DRY_RUNS) == 3
 
 
+def test_who_hears_first_is_warmed_after_each_of_the_others(tmp_path: Path):
+    """Its code is needed soonest, and the others' runs push it out of the caches."""
+    rig = Rig(tmp_path, source=EarlyAthlete)
+    for _ in range(2):
+        rig.round(WARM_NS)
+    assert rig.told == ["core warm", "source warm", "signer warm", "source warm"]
+    rig.loop.close()
+    rig.counters.close()
+
+
 def test_dry_runs_keep_their_distance(rig: Rig):
     """Within `warm_us` of the last one there is no other."""
     rig.round(WARM_NS)
@@ -185,3 +201,88 @@ def test_a_failing_dry_run_is_counted_and_not_repeated(rig: Rig):
     assert rig.told == ["signer warm", "signer warm"]
     assert rig.counters.get(ERRORS) == 1
     assert not rig.loop.is_stopping
+
+
+class Watcher(Worker):
+    """A duty that sees at a glance whether there is something for it."""
+
+    def is_called_for(self) -> bool:
+        """Look at what the test has put there."""
+        self.told.append(f"{self.name} glanced")
+        return self.todo > 0
+
+
+class GlancingRig:
+    """A duty without eyes, whose input comes in callbacks, and one that looks for itself."""
+
+    def __init__(self, directory: Path, wait: Wait = Wait.YIELD) -> None:
+        self.told: list[str] = []
+        self.clock = HandClock()
+        self.source, self.core = Source("source", self.told), Watcher("core", self.told)
+        self.counters: CounterFile = create_counters(directory / "t.counters")
+        self.loop = DutyLoop(
+            [self.source, self.core],
+            self.counters,
+            Idle(wait),
+            self.clock,
+            ErrorLog(directory / "t.errors.json", self.clock),
+            errors_are_fatal=True,
+            drain_s_max=1.0,
+            chain=[self.core],
+        )
+        self.loop.start()
+
+    def rounds(self, *after_ns: int) -> int:
+        """Make rounds, each so much later; return how many of them were whole."""
+        before = self.counters.get(ROUNDS)
+        for each in after_ns:
+            self.clock.at_ns += each
+            self.loop.round()
+        return self.counters.get(ROUNDS) - before
+
+    def close(self) -> None:
+        """End it."""
+        self.loop.close()
+        self.counters.close()
+
+
+@pytest.fixture
+def glancing(tmp_path: Path) -> Iterator[GlancingRig]:
+    """A loop that is started, and closed behind the test."""
+    made = GlancingRig(tmp_path)
+    yield made
+    made.close()
+
+
+def test_after_an_idle_round_a_loop_glances_for_a_while(glancing: GlancingRig):
+    """A round nobody is called for is cut short, until the whole one is old enough."""
+    assert glancing.rounds(0) == 1
+    assert glancing.rounds(1, GLANCES_NS - 2) == 0
+    assert glancing.told == ["core glanced"] * 2
+    assert glancing.rounds(1) == 1
+
+
+def test_what_a_glance_finds_is_worked_at_once(glancing: GlancingRig):
+    """By everybody: the round is a whole one, and so is the next after it."""
+    glancing.rounds(0)
+    glancing.core.todo = 1
+    assert glancing.rounds(1, 1, 1) == 2
+
+
+def test_what_was_done_between_rounds_makes_the_next_a_whole_one(glancing: GlancingRig):
+    """Whoever has worked in a callback may have left something for later."""
+    glancing.rounds(0)
+    assert glancing.source.work_next is not None
+    glancing.core.todo = 1
+    glancing.source.work_next()
+    glancing.told.clear()
+    assert glancing.rounds(1) == 1
+    assert "core glanced" not in glancing.told
+
+
+def test_a_loop_that_sleeps_does_not_glance(tmp_path: Path):
+    """It turns when something has come, and then everybody is to know."""
+    rig = GlancingRig(tmp_path, Wait.PARK)
+    assert rig.rounds(0, 1, 1) == 3
+    assert "core glanced" not in rig.told
+    rig.close()
