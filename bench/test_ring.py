@@ -26,12 +26,13 @@ from engine.bus.ring import (
 )
 from engine.bus.wait import Sleeper
 from engine.host import proc
-from engine.host.idle import YIELD_ROUNDS, sleep_us
+from engine.host.idle import sleep_us
 from engine.wire.records import RECORD_WORDS
 
 CAPACITY = 4096
 HOP_GAP_NS = 50_000
 QUIET_NS_MAX = 5_000  # a hop beyond this has waited for the scheduler
+YIELDS = 64  # before "park" and "futex" go to sleep
 PARK_US = 100  # host.park_us, as it is set by default
 SLEEP_US = 1_000
 OUT = np.empty((256, RECORD_WORDS), np.int64)
@@ -250,7 +251,7 @@ def test_waiting_for_a_paced_record(benchmark, memory: Path):
                 now_ns = time.perf_counter_ns()
                 taken[name] += [now_ns - stamp for stamp in OUT[:got, 0].tolist()]
                 left, idle = left - got, 0
-            elif name in ("park", "futex") and idle < YIELD_ROUNDS:
+            elif name in ("park", "futex") and idle < YIELDS:
                 idle += 1
                 os.sched_yield()
             else:

@@ -34,7 +34,7 @@ def main() -> int:
     port = int(runtime.settings["recorder"]["metrics_port"])
     if port:
         duties.append(MetricsDuty(runtime.runtime_dir, port))
-    idle = Idle(Wait.PARK, park_us=PARK_US, yield_rounds=1)
+    idle = Idle(Wait.PARK, park_us=PARK_US, patience_us=0)
     return run_duties("recorder", runtime, duties, counters=counters, idle=idle, uses_loop=False)
 
 

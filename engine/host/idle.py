@@ -24,8 +24,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-# Yields before a loop parks: some 50 us of being ready for a burst, then the core is given away.
-YIELD_ROUNDS = 64
+# How long a loop yields before it parks. In time and not in rounds: the cheaper a round, the sooner
+# they would be over, and a core that parks between two ticks costs the second one a wake-up.
+PATIENCE_US = 2_000
 # The loop's own timers count in milliseconds; a shorter sleep in it would be a spin in disguise.
 LOOP_SLEEP_S = 0.001
 
@@ -46,17 +47,19 @@ def sleep_us(duration_us: int) -> None:
 
 @dataclass(slots=True)
 class Idle:
-    """A wait strategy and how many rounds in a row found nothing.
+    """A wait strategy and since when nothing was found.
 
-    wait: what to do.  park_us: how long PARK sleeps.  yield_rounds: how many idle rounds PARK and
-    SOCKETS merely yield before they sleep.  nap: how PARK sleeps, given `park_us`.
+    wait: what to do.  park_us: how long PARK sleeps.  patience_us: how long PARK and SOCKETS merely
+    yield before they sleep.  nap: how PARK sleeps, given `park_us`.  now_ns: a clock.
     """
 
     wait: Wait
     park_us: int = 100
-    yield_rounds: int = YIELD_ROUNDS
-    rounds: int = 0
+    patience_us: int = PATIENCE_US
     nap: Callable[[int], None] = sleep_us
+    now_ns: Callable[[], int] = time.monotonic_ns
+    _is_over: bool = False  # its patience
+    _idle_ns: int = 0  # since when, 0 = it is busy
 
     @classmethod
     def for_profile(
@@ -77,11 +80,16 @@ class Idle:
         worked: what the round returned; anything but 0 starts the patience anew. The answer is 0.0
         for every strategy but SOCKETS, and a process without a loop need not look at it.
         """
-        if worked or self.wait is Wait.SPIN:
-            self.rounds = 0
+        if worked:
+            self._idle_ns, self._is_over = 0, False
             return 0.0
-        self.rounds += 1
-        if self.wait is Wait.YIELD or self.rounds <= self.yield_rounds:
+        now_ns = self.now_ns()
+        if self._idle_ns == 0:
+            self._idle_ns = now_ns
+        self._is_over = now_ns - self._idle_ns >= self.patience_us * 1_000
+        if self.wait is Wait.SPIN:
+            return 0.0
+        if self.wait is Wait.YIELD or not self._is_over:
             os.sched_yield()
             return 0.0
         if self.wait is Wait.SOCKETS:
@@ -97,4 +105,4 @@ class Idle:
     @property
     def is_patient(self) -> bool:
         """Whether the loop has found nothing for a while: the moment for housekeeping."""
-        return self.rounds > self.yield_rounds or self.wait is Wait.SPIN
+        return self._is_over or self.wait is Wait.SPIN

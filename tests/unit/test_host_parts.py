@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,10 +38,15 @@ def test_clocks_of_one_offset_agree() -> None:
 
 def test_idle_sleeps_only_after_patience() -> None:
     """A socket loop yields for its first idle rounds, then sleeps, and work wakes it."""
+    clock = HandClock()
+    clock.at_ns = 1
     idle = Idle.for_profile("shared", waits_on_sockets=True)
-    answers = [idle.idle(0) for _ in range(idle.yield_rounds + 1)]
-    assert answers == [0.0] * idle.yield_rounds + [LOOP_SLEEP_S]
-    assert idle.idle(1) == 0.0
+    idle.now_ns = clock.now_ns
+    assert [idle.idle(0) for _ in range(1_000)] == [0.0] * 1_000
+    clock.at_ns += idle.patience_us * 1_000
+    assert (idle.idle(0), idle.is_patient) == (LOOP_SLEEP_S, True)
+    assert (idle.idle(1), idle.is_patient) == (0.0, False)
+    clock.at_ns += 1
     assert idle.idle(0) == 0.0
 
 
