@@ -10,7 +10,8 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
 # What an order costs, counted and not timed: the same on every machine.
-COUNTED := tests/unit/test_sign_cost.py tests/unit/test_atomics.py tests/unit/test_hot_kernels.py
+COUNTED := tests/unit/test_sign_cost.py tests/unit/test_core_cost.py tests/unit/test_feed_cost.py \
+	tests/unit/test_atomics.py tests/unit/test_hot_kernels.py
 # Ticks a second of the memo's benches: what the machine follows without taking ticks together.
 FUSED_RATE ?= 1000
 SHARED_RATE ?= 200
