@@ -59,7 +59,7 @@ class Rehearsal:
     def __init__(self, context: Context, folder: Path) -> None:
         """folder: in memory, for a ring apart."""
         registry = Instruments()
-        registry.add(_market())
+        registry.add(small_market("rehearsal", bytes(32), _TOKENS))
         with ring_apart(folder, Discipline.BROADCAST) as path:
             self._ring = BroadcastWriter(path, RUN_ID)
         self._context = context
@@ -99,11 +99,12 @@ class Rehearsal:
         return connection
 
 
-def _market() -> Market:
+def small_market(slug: str, condition_id: bytes, tokens: tuple[str, str]) -> Market:
+    """Return an open market on a grid of cents, without fees: what a decoder needs to know."""
     return Market(
-        slug="rehearsal",
-        condition_id=bytes(32),
-        tokens=_TOKENS,
+        slug=slug,
+        condition_id=condition_id,
+        tokens=tokens,
         outcomes=("Up", "Down"),
         generation=2,
         neg_risk=False,

@@ -23,10 +23,10 @@ from engine.bench import market
 from engine.bus.ring import Discipline, QueueReader, QueueWriter, create_ring
 from engine.core import kernel
 from engine.core.world.books import Books
-from engine.wire.codes import FeeCurve, MarketStatus
 from engine.wire.records import RECORD_WORDS
 from feeds.clob_scan import scan
-from feeds.instruments import Instruments, Market
+from feeds.instruments import Instruments
+from feeds.rehearsal import small_market
 
 CALLS, WARM_UP_CALLS = 400, 20
 OTHERS_WORDS = 1 << 20  # 8 MiB: more than a core has caches of its own
@@ -64,7 +64,8 @@ def _p50_us(call: Callable[[], object], after: Callable[[], object] = lambda: No
 def _kernels() -> tuple[float, float]:
     """One tick's frame to rows, and its rows into the books."""
     instruments = Instruments()
-    instruments.add(_market())
+    condition_id = bytes.fromhex(market.CONDITION_ID[2:])
+    instruments.add(small_market(market.SLUG, condition_id, (market.UP, market.DOWN)))
     table = instruments.table
     frames = [np.frombuffer(market.frame(tick), np.uint8) for tick in range(market.STATE_TICKS)]
     out = np.zeros((_RING_RECORDS, RECORD_WORDS), np.int64)
@@ -77,25 +78,6 @@ def _kernels() -> tuple[float, float]:
     return (
         _p50_us(lambda: scan(frames[0], 1, table.slots, table.rows, out)),
         _p50_us(lambda: kernel.apply_market_data(out, 0, rows, _BASE_SEQUENCE, *arrays)),
-    )
-
-
-def _market() -> Market:
-    return Market(
-        slug=market.SLUG,
-        condition_id=bytes.fromhex(market.CONDITION_ID[2:]),
-        tokens=(market.UP, market.DOWN),
-        outcomes=("Up", "Down"),
-        generation=2,
-        neg_risk=False,
-        fee_curve=FeeCurve.V2,
-        fee_rate_ppm=0,
-        fee_exponent=1,
-        tick=10_000,
-        min_size_cents=500,
-        open_s=0,
-        close_s=1,
-        status=MarketStatus.OPEN,
     )
 
 
