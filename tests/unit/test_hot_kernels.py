@@ -56,5 +56,8 @@ def test_a_hot_kernel_allocates_nothing(hot: Any) -> None:
     for signature in compiled.signatures:
         assert not compiled.overloads[signature].objectmode
         text = compiled.inspect_asm(signature)
-        assert "NRT_MemInfo_alloc" not in text
+        # Where references are not counted either, nothing of numba's runtime is left: an atomic
+        # count a row costs more than the row.
+        runtime = "NRT_MemInfo_alloc" if options.get("_nrt", True) else "NRT_"
+        assert runtime not in text
         assert "PyObject_Call" not in text
