@@ -144,7 +144,10 @@ class CoreDuty:
         """Hot path. Whether a ring has something, or a batch is not yet on the tape."""
         if self._unwritten is not None or self.engine.is_unasked or self._pending:
             return True
-        return any(reader.has_news for reader in self._readers)
+        for reader in self._readers:  # noqa: SIM110  a generator takes longer than the looks
+            if reader.has_news:
+                return True
+        return False
 
     def keep_warm(self) -> None:
         """Hot path. Poll, decide and order in a world apart; what comes of it goes nowhere."""
@@ -213,7 +216,8 @@ class CoreDuty:
         rows = self._batch.framed(step.inputs, step.out, self._sequence, step.now_ns, step.sent_ns)
         self._tape.publish(rows)
         self._sequence += len(rows)
-        self.engine.settle()
+        if len(step.out):
+            self.engine.settle()
 
     def _gap(self, ring: int, lost: int) -> np.ndarray:
         """Return a GAP record; it also asks the feed for new snapshots."""

@@ -40,6 +40,10 @@ class Wait(Enum):
     SOCKETS = "sockets"
 
 
+# An enum finds its members by a slow road, and a loop that never sleeps asks at every turn.
+_SPIN, _YIELD = Wait.SPIN, Wait.YIELD
+
+
 def sleep_us(duration_us: int) -> None:
     """Sleep for some microseconds, whatever comes meanwhile."""
     time.sleep(duration_us * 1e-6)
@@ -83,16 +87,20 @@ class Idle:
         if worked:
             self._idle_ns, self._is_over = 0, False
             return 0.0
+        wait = self.wait
+        if wait is _YIELD:
+            os.sched_yield()
+            return 0.0
+        if wait is _SPIN:
+            return 0.0
         now_ns = self.now_ns()
         if self._idle_ns == 0:
             self._idle_ns = now_ns
         self._is_over = now_ns - self._idle_ns >= self.patience_us * 1_000
-        if self.wait is Wait.SPIN:
-            return 0.0
-        if self.wait is Wait.YIELD or not self._is_over:
+        if not self._is_over:
             os.sched_yield()
             return 0.0
-        if self.wait is Wait.SOCKETS:
+        if wait is Wait.SOCKETS:
             return LOOP_SLEEP_S
         self.nap(self.park_us)
         return 0.0
@@ -100,9 +108,10 @@ class Idle:
     @property
     def never_sleeps(self) -> bool:
         """Whether the loop keeps its core however long it finds nothing."""
-        return self.wait in (Wait.SPIN, Wait.YIELD)
+        return self.wait is _SPIN or self.wait is _YIELD
 
     @property
     def is_patient(self) -> bool:
-        """Whether the loop has found nothing for a while: the moment for housekeeping."""
-        return self._is_over or self.wait is Wait.SPIN
+        """Whether the loop has found nothing for a while, or cannot tell: the moment for
+        housekeeping."""
+        return self._is_over or self.never_sleeps
