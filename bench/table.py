@@ -140,6 +140,8 @@ def tick_to_trade(benches: Sequence[Bench]) -> list[str]:
             cells = [_pair(of(r)[f"{prefix}p50_us"], of(r)[f"{prefix}p99_us"]) for r in results]
             lines.append(_row(label + how, *cells))
     lines.append(_row("engine over floor", *(_over_floor(r) for r in results)))
+    within = [_pair(r["in_process"]["p50"], r["in_process"]["p99"]) for r in results]
+    lines.append(_row("in process, received to logged", *within))
     for stage in results[0]["stages"]:
         cells = [_pair(r["stages"][stage]["p50"], r["stages"][stage]["p99"]) for r in results]
         lines.append(_row(f"· {stage.replace('_', ' ')}", *cells))

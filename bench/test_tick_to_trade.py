@@ -41,6 +41,7 @@ def test_tick_to_trade(
     assert result.engine.n == result.floor.n == plan.ticks
     orders = plan.ticks - result.coalesced
     assert {name: stage.n for name, stage in result.stages.items()} == dict.fromkeys(STAGES, orders)
+    assert result.in_process.n == orders
     assert max(result.signed, key=lambda rung: result.signed[rung]) == signing
     benchmark.extra_info.update(result.to_json())
 

@@ -17,7 +17,7 @@ import numpy as np
 from engine.backoffice.latency import Percentiles, percentiles
 from engine.bench import market
 from engine.bench.plan import Plan
-from engine.bench.stages import STAGES
+from engine.bench.stages import IN_PROCESS, STAGES
 
 LATE_NS = 1_000_000_000
 NEVER = np.iinfo(np.int64).max
@@ -110,7 +110,7 @@ WAYS = (("armed", True), ("unarmed", False))
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A whole run of the bench."""
+    """A whole run of the bench. in_process: from a frame's receipt to its order in the log."""
 
     profile: str
     signing: str
@@ -124,6 +124,7 @@ class Result:
     floor: Percentiles
     engine_raw: Percentiles
     floor_raw: Percentiles
+    in_process: Percentiles
     stages: dict[str, Percentiles]
     ways: dict[str, Way]  # "armed" and "unarmed", where both were measured
     rounds: tuple[tuple[int, int], ...]  # (floor p50, engine p50) of each pair, nanoseconds
@@ -148,6 +149,7 @@ class Result:
             floor=_all(floors),
             engine_raw=_all(engines, raw=True),
             floor_raw=_all(floors, raw=True),
+            in_process=percentiles(steps[:, IN_PROCESS].sum(axis=1)),
             stages=_by_stage(steps),
             ways={name: Way.of(engines, stamps, is_it) for name, is_it in WAYS if plan.armed},
             rounds=tuple((_median(f), _median(e)) for f, e in zip(floors, engines, strict=True)),
@@ -167,6 +169,7 @@ class Result:
             **_named("floor_", self.floor),
             **{name: way.to_json() for name, way in self.ways.items()},
             "raw": {**_named("", self.engine_raw), **_named("floor_", self.floor_raw)},
+            "in_process": self.in_process.to_json(),
             "stages": _stages_json(self.stages),
             "gc_collections": self.gc_collections,
             "rounds_p50_us": [[floor / 1000, engine / 1000] for floor, engine in self.rounds],

@@ -32,6 +32,8 @@ STAGES = (
     "sent",
     "sent_to_arrived",
 )
+# Of them, what is done between a frame's receipt and the call that sends the order.
+IN_PROCESS = slice(STAGES.index("received_to_polled"), STAGES.index("logged") + 1)
 
 
 def stamps_of(tape: Path, clock_offset_ns: int) -> np.ndarray:

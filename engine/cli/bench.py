@@ -84,6 +84,7 @@ def _show(result: dict[str, Any]) -> None:
     rows = {"engine": "", "floor": "floor_"}
     for name, prefix in rows.items():
         table.add_row(f"[bold]{name}[/]", *(_text(result[f"{prefix}{key}_us"]) for key in keys))
+    _add_stages(table, {"received to logged": result["in_process"]})
     ways = [name for name in ("armed", "unarmed") if name in result]
     for way in ways:
         table.add_row(f"[bold]{way}[/]", *(_text(result[way][f"{key}_us"]) for key in keys))
