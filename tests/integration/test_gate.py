@@ -46,7 +46,14 @@ def _held_up(call, own_ns=None, now_ns=__import__("time").perf_counter_ns):
 # What is held up: the file, and the call in it.
 PLANTS = {
     "decode": ("feeds/clob_scan.py", "scan = _held_up(scan)"),
-    "book": ("engine/core/kernel.py", "apply_market_data = _held_up(apply_market_data)"),
+    # Where it is compiled into another kernel: only after that can it be held up.
+    "book": (
+        "engine/core/reflex.py",
+        (
+            "import engine.core.kernel as _kernel\n"
+            "_kernel.apply_market_data = _held_up(apply_market_data)"
+        ),
+    ),
     "sign": ("signer/ladder.py", "Ladder.sign = _held_up(Ladder.sign)"),
     "ring": (
         "engine/bus/ring.py",
