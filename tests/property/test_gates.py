@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from core_driver import LIMITS
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -330,11 +332,17 @@ def test_it_fires_where_the_touch_has_come_to_its_limit(world: World, is_dirty: 
     assert at["account"][f.OPENED] == len(world[4]) + has_left
 
 
-def test_a_rate_beyond_what_is_counted_is_no_limit_and_none_at_all_lets_nothing_pass() -> None:
-    """0 orders a second is a way to trade not at all."""
-    for limit, reason in ((0, Reason.ORDER_RATE), (f.RATE_BOUNDED_MAX + 1, Reason.OK)):
-        at = arrays((GOOD[0], GOOD[1], GOOD[2], GOOD[3] | {"RATE_MAX": limit}, []))
-        said = gates.order_rate.py_func(
-            at["rows"], 0, at["tops"], at["facts"], at["account"], NOW_NS
-        )
-        assert Reason(said) == reason
+def test_no_orders_a_second_is_a_way_to_trade_not_at_all() -> None:
+    """A limit of 0 refuses the first."""
+    at = arrays((GOOD[0], GOOD[1], GOOD[2], GOOD[3] | {"RATE_MAX": 0}, []))
+    said = gates.order_rate.py_func(at["rows"], 0, at["tops"], at["facts"], at["account"], NOW_NS)
+    assert said == Reason.ORDER_RATE
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1, f.RATE_SEEN_MAX, f.RATE_SEEN_MAX + 1, 1 << 60])
+def test_a_rate_beyond_what_is_counted_is_held_to_it(limit: int) -> None:
+    """Never to more than was asked for, and there is room for as many stamps."""
+    facts = f.Facts(2, replace(LIMITS, orders_per_second_max=limit))
+    held = facts.account[f.RATE_MAX]
+    assert held == max(0, min(limit, f.RATE_SEEN_MAX))
+    assert len(facts.account) >= f.RING + held

@@ -32,7 +32,6 @@ from engine.core.world.facts import (
     EXPOSURE,
     MARKET,
     OPENED,
-    RATE_BOUNDED_MAX,
     RATE_MAX,
     RESERVED,
     RING,
@@ -145,9 +144,7 @@ def leave(c, k, trace, trigger_ns, seed, now_ns, tops, account, out, at):  # typ
     out[at, _O_POST_ONLY] |= c[k, POST_ONLY] << _O_POST_ONLY_AT
     out[at, _O_STRATEGY] |= c[k, STRATEGY] << _O_STRATEGY_AT
     out[at, _O_LEG] |= c[k, LEG] << _O_LEG_AT
-    limit = account[RATE_MAX]
-    if 0 < limit <= RATE_BOUNDED_MAX:
-        account[RING + account[OPENED] % limit] = now_ns
+    account[RING + account[OPENED] % account[RATE_MAX]] = now_ns
     account[OPENED] += 1
 
 

@@ -140,9 +140,7 @@ def total_notional(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyp
 def order_rate(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Orders per second are bounded: the oldest of the last `limit` must be a second old."""
     limit = account[f.RATE_MAX]
-    if limit > f.RATE_BOUNDED_MAX:
-        return 0
-    if limit <= 0:
+    if limit == 0:
         return _ORDER_RATE
     oldest_ns = account[f.RING + account[f.OPENED] % limit]
     return 0 if oldest_ns <= now_ns - SECOND_NS else _ORDER_RATE

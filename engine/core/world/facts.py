@@ -49,7 +49,7 @@ RATE_MAX = 14  # orders a second
 OPENED = 15  # orders opened so far
 RING = 16  # from here on: when each of the last orders was opened, the next overwrites the oldest
 
-RATE_BOUNDED_MAX = 1 << 16  # a limit beyond it is none: a core opens fewer orders a second
+RATE_SEEN_MAX = 1 << 16  # a limit beyond it is held to it: no venue takes so many a second
 _NEVER_NS = -(1 << 62)
 
 
@@ -63,8 +63,8 @@ class Facts:
         self.instruments = np.zeros((capacity, FACT_COLUMNS), np.int64)
         self.instruments[:, BEST_SELL] = NO_SELL
         self.instrument_words = self.instruments.data.cast("B").cast("q")
-        ring = min(max(limits.orders_per_second_max, 0), RATE_BOUNDED_MAX)
-        self.account = np.zeros(RING + max(ring, 1), np.int64)
+        rate = min(max(limits.orders_per_second_max, 0), RATE_SEEN_MAX)
+        self.account = np.zeros(RING + max(rate, 1), np.int64)
         self.account[RING:] = _NEVER_NS
         self.account_words = words = self.account.data.cast("B").cast("q")
         words[ORDER_NOTIONAL_MAX] = limits.order_notional_max
@@ -73,4 +73,4 @@ class Facts:
         words[BOOK_AGE_NS_MAX] = limits.book_age_ns_max
         words[ORDERS_OPEN_MAX] = limits.orders_open_max
         words[CASH_MIN] = limits.cash_min
-        words[RATE_MAX] = limits.orders_per_second_max
+        words[RATE_MAX] = rate
