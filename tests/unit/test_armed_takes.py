@@ -122,25 +122,6 @@ def test_it_leaves_once_and_its_strategy_is_asked_in_the_next_step() -> None:
     assert driver.step() == []
 
 
-def test_all_whose_limit_is_reached_leave_in_one_step_and_no_other() -> None:
-    """Each with records and an id of its own; who waits at another limit goes on waiting."""
-    driver, _ = armed(sniper(), sniper(limit=440_000), sniper(limit=460_000, size=20 * MICROS))
-    out = driver.step(AT_LIMIT)
-    told = [(int(r["kind"]), int(r["strategy"]), int(r["size"]) // MICROS) for r in out]
-    assert told == [
-        (kind, strategy, size)
-        for strategy, size in ((1, 10), (3, 20))
-        for kind in (Kind.DECISION, Kind.NEW_ORDER)
-    ]
-    orders = of_kind(out, Kind.NEW_ORDER)
-    by_id = driver.engine.world.orders.by_id
-    assert {int(o["order_id"]) for o in orders} == set(by_id)
-    assert {order.state for order in by_id.values()} == {OrderState.PENDING}
-    assert gauge(driver, "orders_armed") == 1
-    lower = of_kind(driver.step(book(UP, {"0.42": "100"}, {"0.44": "100"})), Kind.NEW_ORDER)
-    assert 2 in {int(order["strategy"]) for order in lower}
-
-
 def test_another_order_for_the_same_cause_is_another_leg() -> None:
     """A strategy that takes at a tick that has fired already gets an order with its own id."""
     driver, _ = armed(sniper(is_armed=BOTH))
