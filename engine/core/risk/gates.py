@@ -216,16 +216,24 @@ def opening(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
 
 
 @_gate
+def moved(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
+    """Ask what an armed take has passed once and may fail at any time after."""
+    return (
+        halt(c, k, tops, facts, account, now_ns)
+        or private_stream(c, k, tops, facts, account, now_ns)
+        or market_open(c, k, tops, facts, account, now_ns)
+        or same_terms(c, k, tops, facts, account, now_ns)
+    )
+
+
+@_gate
 def firing(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
     """Ask about an armed take that fires what may have changed since it passed every gate.
 
     Its book has just been found certified and fresh, and its money is reserved.
     """
     return (
-        halt(c, k, tops, facts, account, now_ns)
-        or private_stream(c, k, tops, facts, account, now_ns)
-        or market_open(c, k, tops, facts, account, now_ns)
-        or same_terms(c, k, tops, facts, account, now_ns)
+        moved(c, k, tops, facts, account, now_ns)
         or order_rate(c, k, tops, facts, account, now_ns)
         or covered(c, k, tops, facts, account, now_ns)
     )
@@ -240,10 +248,7 @@ def firing(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
 def standing(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
     """Ask whether an armed take may go on standing."""
     return (
-        halt(c, k, tops, facts, account, now_ns)
-        or private_stream(c, k, tops, facts, account, now_ns)
-        or market_open(c, k, tops, facts, account, now_ns)
-        or same_terms(c, k, tops, facts, account, now_ns)
+        moved(c, k, tops, facts, account, now_ns)
         or stale_book(c, k, tops, facts, account, now_ns)
         or covered(c, k, tops, facts, account, now_ns)
     )
