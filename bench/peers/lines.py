@@ -5,6 +5,7 @@ Runs in the client's own environment, so it needs the standard library only.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -37,8 +38,14 @@ def timed(call: Callable[[], object], count: int) -> list[int]:
 
 
 def counted(call: Callable[[], object]) -> dict[str, int]:
-    """Return the bytecodes one call executes and the functions it calls, Python's and C's."""
+    """Return the bytecodes one call executes and the functions it calls, Python's and C's.
+
+    The collector waits meanwhile: when it comes depends on everything before, and whoever listens
+    to it (`gc.callbacks`) would be counted.
+    """
     seen = {"bytecodes": 0, "calls": 0}
+    was_collecting = gc.isenabled()
+    gc.disable()
 
     def trace(frame: Any, event: str, _argument: object) -> Any:
         frame.f_trace_opcodes = True
@@ -49,11 +56,15 @@ def counted(call: Callable[[], object]) -> dict[str, int]:
     def profile(_frame: Any, event: str, _argument: object) -> None:
         seen["calls"] += event in ("call", "c_call")
 
-    for start, watch in ((sys.settrace, trace), (sys.setprofile, profile)):
-        start(watch)
-        try:
-            call()
-        finally:
-            start(None)
+    try:
+        for start, watch in ((sys.settrace, trace), (sys.setprofile, profile)):
+            start(watch)
+            try:
+                call()
+            finally:
+                start(None)
+    finally:
+        if was_collecting:
+            gc.enable()
     seen["calls"] -= 1  # the one that ends the watch
     return seen
