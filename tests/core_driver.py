@@ -8,8 +8,18 @@ import numpy as np
 
 from engine.core.engine import Engine
 from engine.core.params import EngineParams, RiskLimits, StrategyParams
+from engine.core.world.lots import Lot
 from engine.math.units import MICROS, micros_from_text
-from engine.wire.codes import Connection, FeeCurve, Flag, Kind, MarketStatus, Side, Source
+from engine.wire.codes import (
+    Connection,
+    FeeCurve,
+    Flag,
+    Kind,
+    MarketStatus,
+    Settlement,
+    Side,
+    Source,
+)
 from engine.wire.records import LEVELS_PER_RECORD, new, typed, words
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -74,6 +84,14 @@ class Driver:
         if self.settles:
             self.engine.settle()
         return [typed(r.copy(), Kind(int(r[0]) & 0xFFFF))[0] for r in out]
+
+    def hold(self, index: int, size: int) -> None:
+        """Let the first strategy hold so many micro-shares of an instrument, got for nothing."""
+        lots = self.engine.world.lots
+        change = size - lots.size(index)
+        side = Side.BUY if change > 0 else Side.SELL
+        lot = Lot(1, index, side, 0, abs(change), 0, 0, Settlement.CONFIRMED)
+        lots.apply((bytes(16), b"", -len(lots)), lot)
 
     def open_market(
         self,

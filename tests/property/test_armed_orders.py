@@ -30,7 +30,7 @@ def moves(asks: list[int]) -> list[np.ndarray]:
 def orders_of(asks: list[int], **wish: int) -> list[dict[str, Any]]:
     """Return what a sniper's orders say, each killed by the venue as soon as it is there."""
     driver = Driver(sniper(**wish))
-    driver.engine.world.position(1, UP).size = 100 * MICROS
+    driver.hold(UP, 100 * MICROS)
     driver.open_market(({"0.01": "100"}, {"0.99": "100"}))  # at nobody's limit
     found = []
     for move in moves(asks):
@@ -85,7 +85,7 @@ def test_what_is_put_off_until_orders_are_on_their_way_changes_nothing(
             DUTCH,
         )
         driver.settles = settles
-        driver.engine.world.position(1, UP).size = 100 * MICROS
+        driver.hold(UP, 100 * MICROS)
         driver.open_market(({"0.01": "100"}, {"0.99": "100"}))
         said = []
         for move in moves(asks):

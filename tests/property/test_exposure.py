@@ -108,6 +108,8 @@ def test_kept_sums_equal_the_sums_over_all_orders_and_lots(
         for index in INDICES:
             selling = [o.remaining for o in working if (o.instrument, o.side) == (index, Side.SELL)]
             assert world.orders.working_sell_size(index) == sum(selling)
+            held = [position.size for position in world.lots.holders(index)]
+            assert world.lots.size(index) == sum(held)
         buying = [o for o in working if o.side == Side.BUY]
         spent = sum(notional_micros_ceil(o.price, o.remaining) for o in buying)
         assert world.reserved_cash() == spent

@@ -39,7 +39,6 @@ CANDIDATES = st.fixed_dictionaries(
         "NOTIONAL": small,
         "SPENDS": small,
         "FEE": st.sampled_from([0, MICROS]),
-        "HELD": small,
         "TERMS": flags,
     }
 )
@@ -66,6 +65,7 @@ FACTS = st.fixed_dictionaries(
         "BEST_BUY": cents,
         "BEST_SELL": cents | st.just(f.NO_SELL),
         "EXPOSURE": small,
+        "HELD": small,
     }
 )
 ACCOUNT = st.fixed_dictionaries(
@@ -121,7 +121,7 @@ def refusals(world: World) -> dict[str, Reason]:
     i = wish["INSTRUMENT"] - 1
     top, fact, other, market = tops[i], known[i], known[1 - i], known[0]
     is_buy = wish["SIDE"] == Side.BUY
-    reduces = not is_buy and wish["SIZE"] <= wish["HELD"] - fact["SELLS"]
+    reduces = not is_buy and wish["SIZE"] <= fact["HELD"] - fact["SELLS"]
     free = account["CASH_OPENING"] + account["CASH_FLOW"] - account["RESERVED"]
     free -= account["CASH_MIN"]
     believed = top["STATE"] == b.LIVE and top["CERTIFIED"] == 1
@@ -132,7 +132,7 @@ def refusals(world: World) -> dict[str, Reason]:
         crosses |= wish["POST_ONLY"] == 1 and across > 0 and across + wish["PRICE"] >= MICROS
     else:
         crosses = fact["BEST_BUY"] >= wish["PRICE"] and fact["BEST_BUY"] > 0
-    is_covered = wish["FEE"] <= free if is_buy else fact["SELLS"] <= wish["HELD"]
+    is_covered = wish["FEE"] <= free if is_buy else fact["SELLS"] <= fact["HELD"]
     passes = {
         "halt": account["HALTED"] == 0 or reduces,
         "private_stream": account["SEES_FILLS"] == 1,
@@ -203,7 +203,6 @@ GOOD: World = (
         NOTIONAL=4_500_000,
         SPENDS=4_500_000,
         FEE=0,
-        HELD=0,
         TERMS=0,
     ),
     tuple(
@@ -229,6 +228,7 @@ GOOD: World = (
             "BEST_BUY": 0,
             "BEST_SELL": f.NO_SELL,
             "EXPOSURE": 0,
+            "HELD": 0,
         }
         for _ in range(2)
     ),  # type: ignore[assignment]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core_driver import LIMITS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.world.facts import Facts
 from engine.core.world.lots import Lot, Lots
 from engine.wire.codes import Settlement, Side
 
@@ -37,7 +39,7 @@ FILLS = st.lists(
 
 def book(fills: list[Fill]) -> Lots:
     """Apply every report of every fill."""
-    lots = Lots()
+    lots = Lots(Facts(2, LIMITS), set())
     for number, fill in enumerate(fills):
         for state in fill.states:
             notional = fill.price * fill.size // 1_000_000
@@ -49,7 +51,8 @@ def book(fills: list[Fill]) -> Lots:
 @given(FILLS)
 def test_cash_and_shares_equal_the_sum_of_fills_that_did_not_fail(fills: list[Fill]) -> None:
     """However often and in whatever order states are reported, money moves once, or not at all."""
-    position = book(fills).position(1, 1)
+    lots = book(fills)
+    position = lots.position(1, 1)
     cash = shares = fees = 0
     for fill in fills:
         if Settlement.FAILED in fill.states:
@@ -59,6 +62,7 @@ def test_cash_and_shares_equal_the_sum_of_fills_that_did_not_fail(fills: list[Fi
         cash -= sign * (fill.price * fill.size // 1_000_000) + fill.fee
         fees += fill.fee
     assert (position.size, position.cash, position.fees) == (shares, cash, fees)
+    assert lots.size(1) == shares
 
 
 @given(FILLS)
@@ -71,7 +75,8 @@ def test_cash_is_realized_profit_less_the_cost_still_held(fills: list[Fill]) -> 
 @given(FILLS, st.sampled_from([0, 500_000, 1_000_000]))
 def test_after_settlement_cash_is_profit(fills: list[Fill], payout: int) -> None:
     """Once a market has paid out, nothing is held and cash equals the realized profit."""
-    position = book([f for f in fills if f.side == Side.BUY]).position(1, 1)
-    position.settle(payout)
-    assert position.size == position.cost == 0
+    lots = book([f for f in fills if f.side == Side.BUY])
+    position = lots.position(1, 1)
+    lots.settle(1, payout)
+    assert position.size == position.cost == lots.size(1) == 0
     assert position.cash == position.realized

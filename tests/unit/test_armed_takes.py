@@ -145,7 +145,7 @@ def test_an_order_that_left_armed_lives_like_any_other() -> None:
 def test_a_sale_leaves_when_the_bid_comes_to_its_limit() -> None:
     """Shares are reserved instead of money."""
     driver = Driver(sniper(side=Side.SELL, limit=520_000))
-    driver.engine.world.position(1, UP).size = 10 * MICROS
+    driver.hold(UP, 10 * MICROS)
     assert arms(driver.open_market()) == [(1, 0)]
     assert driver.engine.world.orders.working_sell_size(UP) == 10 * MICROS
     assert driver.step(book(UP, {"0.51": "9"}, {"0.53": "9"})) == []
@@ -333,9 +333,9 @@ def test_money_that_is_gone_disarms() -> None:
 def test_shares_that_are_gone_disarm() -> None:
     """A sale of shares that a failed fill has taken back is armed no longer."""
     driver = Driver(sniper(side=Side.SELL, limit=520_000))
-    driver.engine.world.position(1, UP).size = 10 * MICROS
+    driver.hold(UP, 10 * MICROS)
     driver.open_market()
-    driver.engine.world.position(1, UP).size = 5 * MICROS
+    driver.hold(UP, 5 * MICROS)
     assert arms(driver.step(after_ns=SECOND)) == [(0, Reason.INSUFFICIENT_SHARES)]
 
 
@@ -345,6 +345,17 @@ def test_money_that_is_gone_is_noticed_when_it_fires() -> None:
     driver.engine.world.cash.flow -= 1_000 * MICROS - NOTIONAL
     out = driver.step(AT_LIMIT)
     assert arms(out) == [(0, Reason.INSUFFICIENT_CASH)]
+    assert not of_kind(out, Kind.NEW_ORDER)
+
+
+def test_shares_that_are_gone_are_noticed_when_it_fires() -> None:
+    """Shares taken back since the last look, in the same batch even: disarmed, nothing leaves."""
+    driver = Driver(sniper(side=Side.SELL, limit=520_000))
+    driver.hold(UP, 10 * MICROS)
+    driver.open_market()
+    driver.hold(UP, 5 * MICROS)
+    out = driver.step(book(UP, {"0.52": "9"}, {"0.54": "9"}))
+    assert arms(out) == [(0, Reason.INSUFFICIENT_SHARES)]
     assert not of_kind(out, Kind.NEW_ORDER)
 
 

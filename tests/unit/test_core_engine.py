@@ -426,7 +426,7 @@ def test_a_quote_is_clipped_so_that_its_fill_cannot_pass_the_hard_imbalance() ->
     """With 50 of 60 shares held on one side, the bid there is for 10, not for 20."""
     driver, _ = quoting()
     strategy, state = driver.engine._strategies[0]
-    state.world.position(1, UP).size = 50 * MICROS
+    driver.hold(UP, 50 * MICROS)
     market = driver.engine.world.instruments.markets[0]
     up, down = strategy._bids(state.world, market, 1, NOW_NS)
     assert (up[1], down[1]) == (10 * MICROS, 20 * MICROS)

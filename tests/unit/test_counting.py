@@ -31,6 +31,7 @@ def kept() -> list[list[int]]:
 
 
 def test_a_collection_is_not_the_calls(eager_collector: list[str]) -> None:
+    """Neither its listeners' bytecodes nor their calls; the collector goes on afterwards."""
     kept()
     assert eager_collector, "the collector does not come"
     gc.disable()
@@ -42,6 +43,7 @@ def test_a_collection_is_not_the_calls(eager_collector: list[str]) -> None:
 
 
 def test_a_stopped_collector_stays_stopped() -> None:
+    """Whoever has stopped it wants it so: counting does not start it."""
     gc.disable()
     try:
         counted(kept)

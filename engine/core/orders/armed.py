@@ -26,9 +26,9 @@ from engine.core.strategies.base import Event
 from engine.core.world.instruments import Instrument, Market
 from engine.core.world.orders import Order, OrderState
 from engine.core.world.world import World
-from engine.wire.codes import Reason, Side
+from engine.wire.codes import Reason
 
-_OK, _SELL = int(Reason.OK), int(Side.SELL)
+_OK = int(Reason.OK)
 _ID_MASK = (1 << 64) - 1  # an id is unsigned, a word is not
 
 
@@ -100,8 +100,6 @@ class ArmedTakes:
         for k, (strategy, index) in enumerate(self._held):
             if index not in pair:
                 continue
-            if self.rows[k, candidates.SIDE] == _SELL:
-                self.rows[k, candidates.HELD] = world.lots.size(index)
             reason = standing(self.rows, k, tops, facts.instruments, facts.account, world.now_ns)
             if reason != _OK:
                 gone.append((strategy, index, reason))

@@ -1,7 +1,7 @@
 """Orders about to exist, a row of numbers each: what gates are asked about and records made from.
 
 Prices in micros, sizes in micro-shares, money in pUSD micros. What the world says of the instrument
-(tick, touch, what is working) is not here: gates look that up when they are asked.
+(tick, touch, what is held and what is working) is not here: gates look that up when they are asked.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ NOTIONAL = 8  # the worst case of price × size
 EDGE = 9  # expected profit, for the record
 SPENDS = 10  # what a marketable buy spends, 0 for all other orders
 FEE = 11  # the worst case
-HELD = 12  # of a sale: the micro-shares we hold of its instrument
-TERMS = 13  # the version of the instrument's terms it was decided on
-REASON = 14  # written by the kernels: why it is no order, 0 = it is one
-ORDER_ID = 15  # written by the kernels
-COLUMNS = 16
+TERMS = 12  # the version of the instrument's terms it was decided on
+REASON = 13  # written by the kernels: why it is no order, 0 = it is one
+ORDER_ID = 14  # written by the kernels
+COLUMNS = 15
 
 _ROW = struct.Struct(f"<{COLUMNS}q")
 _SELL, _UNKNOWN, _V2 = int(Side.SELL), int(FeeCurve.UNKNOWN), int(FeeCurve.V2)
@@ -69,10 +68,8 @@ class Candidates:
         instrument = world.instruments.get(index)
         assert instrument is not None, f"an order names an unknown instrument: index={index}"
         notional = notional_micros_ceil(price, size)
-        fee = held = spends = 0
-        if side == _SELL:
-            held = world.lots.size(index)
-        elif not post_only:
+        fee = spends = 0
+        if side != _SELL and not post_only:
             spends = budget or notional
             fee = worst_fee(instrument, price, size)
         _ROW.pack_into(
@@ -90,7 +87,6 @@ class Candidates:
             edge,
             spends,
             fee,
-            held,
             world.terms(index),
             0,
             0,

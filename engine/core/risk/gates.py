@@ -17,7 +17,6 @@ from numba import int64, njit
 
 from engine.core.orders.candidates import (
     FEE,
-    HELD,
     INSTRUMENT,
     NOTIONAL,
     POST_ONLY,
@@ -55,7 +54,8 @@ def _gate(function: Gate) -> Gate:
 @_gate
 def reduces(c, k, facts):  # type: ignore[no-untyped-def]
     """Whether it only sells what we hold and have not offered."""
-    return c[k, SIDE] == _SELL and c[k, SIZE] <= c[k, HELD] - facts[c[k, INSTRUMENT], f.SELLS]
+    i = c[k, INSTRUMENT]
+    return c[k, SIDE] == _SELL and c[k, SIZE] <= facts[i, f.HELD] - facts[i, f.SELLS]
 
 
 @_gate
@@ -188,8 +188,9 @@ def same_terms(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-d
 @_gate
 def covered(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """What is reserved already must still be ours: money and fee of a buy, shares of a sale."""
+    i = c[k, INSTRUMENT]
     if c[k, SIDE] == _SELL:
-        return _INSUFFICIENT_SHARES if facts[c[k, INSTRUMENT], f.SELLS] > c[k, HELD] else 0
+        return _INSUFFICIENT_SHARES if facts[i, f.SELLS] > facts[i, f.HELD] else 0
     return 0 if c[k, FEE] <= free_cash(account) else _INSUFFICIENT_CASH
 
 

@@ -5,7 +5,7 @@ instruments  int64[n, FACT_COLUMNS]      a row an instrument, numbered as the bo
 account      int64[RING + orders seen]   the account, its limits, and when its last orders opened
 ```
 Nothing is kept twice: sums, latches and limits live here alone, and whoever owns one (`Orders`,
-`Cash`, `World`) reads and writes it through a memoryview, which costs a quarter of numpy's price.
+`Lots`, `Cash`, `World`) reads and writes it through a memoryview, at a quarter of numpy's price.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SELLS = 7  # micro-shares its working sells may still take
 BEST_BUY = 8  # highest price of our own working buys in micros, 0 = none
 BEST_SELL = 9  # lowest price of our own working sells, NO_SELL = none
 EXPOSURE = 10  # pUSD micros, in the row `MARKET` names
-FACT_COLUMNS = 11
+HELD = 11  # micro-shares all strategies hold of it
+FACT_COLUMNS = 12
 NO_SELL = 2 * MICROS
 
 # Words of `account`. Money in pUSD micros.

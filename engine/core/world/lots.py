@@ -7,8 +7,9 @@ it back exactly. Money is micros, sizes micro-shares.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from engine.core.world.facts import FACT_COLUMNS, HELD, Facts
 from engine.wire.codes import Settlement, Side
 
 FillKey = tuple[bytes, bytes, int]
@@ -63,18 +64,29 @@ class Position:
         return proceeds
 
 
-@dataclass(slots=True)
 class Lots:
-    """Every lot and the positions they add up to: instrument → strategy → Position."""
+    """Every lot and the positions they add up to: instrument → strategy → Position.
 
-    by_key: dict[FillKey, Lot] = field(default_factory=dict)
-    positions: dict[int, dict[int, Position]] = field(default_factory=dict)
-    held: set[int] = field(default_factory=set)  # instruments somebody holds now
-    changed: set[int] = field(default_factory=set)  # instruments whose lots moved, for `World`
+    What all strategies hold of an instrument is kept in `Facts`, where the gates ask for it.
+    held: instruments somebody holds now.
+    """
+
+    __slots__ = ("_by_key", "_changed", "_facts", "_positions", "held")
+
+    def __init__(self, facts: Facts, changed: set[int]) -> None:
+        """changed: takes the instruments whose lots have moved, for `World`."""
+        self.held: set[int] = set()
+        self._by_key: dict[FillKey, Lot] = {}
+        self._positions: dict[int, dict[int, Position]] = {}
+        self._changed = changed
+        self._facts = facts.instrument_words
+
+    def __len__(self) -> int:
+        return len(self._by_key)
 
     def position(self, strategy: int, instrument: int) -> Position:
         """Return the position of one strategy in one instrument, flat if it never traded."""
-        holders = self.positions.setdefault(instrument, {})
+        holders = self._positions.setdefault(instrument, {})
         found = holders.get(strategy)
         if found is None:
             found = holders[strategy] = Position()
@@ -82,20 +94,20 @@ class Lots:
 
     def holders(self, instrument: int) -> Iterable[Position]:
         """Return the positions of all strategies in one instrument."""
-        return self.positions.get(instrument, {}).values()
+        return self._positions.get(instrument, {}).values()
 
     def size(self, instrument: int) -> int:
         """Return the micro-shares of one instrument held by all strategies."""
-        return sum(p.size for p in self.holders(instrument))
+        return self._facts[instrument * FACT_COLUMNS + HELD]
 
     def apply(self, key: FillKey, lot: Lot) -> int:
         """Book a fill or move its settlement; return the micro-shares newly booked (may be < 0).
 
         Settlement only ever advances, so states may arrive in any order and any number of times.
         """
-        known = self.by_key.get(key)
+        known = self._by_key.get(key)
         if known is None:
-            self.by_key[key] = lot
+            self._by_key[key] = lot
             if lot.settlement == Settlement.FAILED:
                 return 0
             position = self.position(lot.strategy, lot.instrument)
@@ -113,13 +125,16 @@ class Lots:
 
     def settle(self, instrument: int, payout: int) -> int:
         """Pay out every holding of a resolved instrument; return the money it brought."""
-        self.held.discard(instrument)
-        self.changed.add(instrument)
-        return sum(position.settle(payout) for position in self.holders(instrument))
+        proceeds = sum(position.settle(payout) for position in self.holders(instrument))
+        self._note_held(instrument)
+        return proceeds
 
     def _note_held(self, instrument: int) -> None:
-        self.changed.add(instrument)
-        if any(position.size for position in self.holders(instrument)):
+        """Bring up to date what follows from the positions in an instrument."""
+        self._changed.add(instrument)
+        sizes = [position.size for position in self.holders(instrument)]
+        self._facts[instrument * FACT_COLUMNS + HELD] = sum(sizes)
+        if any(sizes):
             self.held.add(instrument)
         else:
             self.held.discard(instrument)

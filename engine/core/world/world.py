@@ -51,7 +51,7 @@ class World:
         self.facts = Facts(self.books.capacity, params.risk)
         self.instruments = Instruments()
         self.orders = Orders(self.facts)
-        self.lots = Lots(changed=self.orders.changed)
+        self.lots = Lots(self.facts, self.orders.changed)
         self.cash = Cash(self.facts)
         self.now_ns = 0
         self._account = self.facts.account_words
