@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.wire.codes import Kind, Reason
+from engine.wire.codes import Kind, MarketStatus, Reason
 from engine.wire.records import typed
 from signer.amounts import CENT, PRICE_DECIMALS
 from signer.contracts import Generation, exchange_domain, is_position_id
@@ -101,13 +101,21 @@ class Instruments:
         self._by_index[index] = instrument
 
     def on_status(self, row: np.ndarray) -> None:
-        """Take a STATUS record, int64[16]: the tick may have changed."""
+        """Take a STATUS record, int64[16]: the tick may have changed, or the market is over.
+
+        What is resolved is forgotten: a series that rolls on would leave its templates for ever.
+        """
         record = typed(row, Kind.STATUS)[0]
-        instrument = self._by_index.get(int(record["instrument"]))
-        tick = int(record["tick"])
-        if instrument is not None and tick in PRICE_DECIMALS and tick != instrument.tick:
+        index, tick = int(record["instrument"]), int(record["tick"])
+        instrument = self._by_index.get(index)
+        if instrument is None:
+            return
+        if record["status"] == MarketStatus.RESOLVED:
+            del self._by_index[index]
+            self._ladder.invalidate(index)
+        elif tick in PRICE_DECIMALS and tick != instrument.tick:
             instrument.tick = tick
-            self._ladder.invalidate(int(record["instrument"]))
+            self._ladder.invalidate(index)
 
     def _refusal(self, contract: Contract) -> int:
         """Return why nothing may be signed for such a token, or OK."""

@@ -200,6 +200,7 @@ class Engine:
         tick, status, payout = int(record["tick"]), int(record["status"]), int(record["payout"])
         if tick > 0:
             self.world.set_tick(index, tick)
+        if tick > 0 or status == MarketStatus.RESOLVED:
             self._outbox.forward(row, sequence)
         if status != MarketStatus.UNKNOWN and status > market.status:
             self.world.set_status(market, status)

@@ -88,6 +88,19 @@ def test_a_series_of_as_many_markets_as_there_is_room_for() -> None:
     assert (gauges["markets_open"], gauges["orders_open"], gauges["instruments"]) == (0, 0, 16)
 
 
+def test_who_signs_hears_that_a_market_is_over() -> None:
+    """Each outcome's STATUS goes on to the signer, whatever was known before; no other one does."""
+    driver = begun()
+    driver.step(*listing(0))
+    closed, over = (status(0, what, 0) for what in (MarketStatus.CLOSED, MarketStatus.RESOLVED))
+    other = over.copy()
+    other["instrument"] += 1
+    assert not of_kind(driver.step(closed), Kind.STATUS)
+    told = of_kind(driver.step(over, other, over), Kind.STATUS)
+    assert [int(each["instrument"]) for each in told] == [1, 2, 1]
+    assert {int(each["status"]) for each in told} == {MarketStatus.RESOLVED}
+
+
 def test_a_book_that_is_over_gives_its_memory_back() -> None:
     """Its pages are the kernel's again; its neighbours keep every level."""
     each = Books(4096)

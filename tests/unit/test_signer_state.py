@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from engine.host.config.signing import Signer
 from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
-from engine.wire.codes import Kind, Reason, Side, Tif
+from engine.wire.codes import Kind, MarketStatus, Reason, Side, Tif
 from engine.wire.records import new, typed, words
 from signer import orders as orders_module
 from signer.contracts import DOMAIN_NAME
@@ -250,6 +251,26 @@ def test_a_chain_without_an_exchange_is_refused() -> None:
     instrument = table.get(1)
     assert instrument is not None
     assert instrument.refusal == Reason.OK
+
+
+def test_a_market_that_is_over_is_forgotten() -> None:
+    """Its token is one nobody announced again, and its templates are nobody's."""
+    table = instruments()
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    record = new(Kind.STATUS)
+    record["instrument"], record["status"] = 1, MarketStatus.CLOSED
+    table.on_status(words(record)[0])
+    instrument = table.get(1)
+    assert instrument is not None
+    template = instrument.templates[0]
+    del instrument
+    record["status"] = MarketStatus.RESOLVED
+    for _ in range(2):
+        table.on_status(words(record)[0])
+        assert table.get(1) is None
+    assert sys.getrefcount(template) == 2, "somebody else than this test and this call has it"
+    table.on_instrument(instrument_row(CTF_ID, 2))
+    assert table.get(1) is not None
 
 
 def test_a_status_changes_the_grid_only_to_a_known_tick() -> None:
