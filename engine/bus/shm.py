@@ -131,7 +131,7 @@ def attach(path: Path, *, writable: bool) -> Mapping:
     """
     mode = os.O_RDWR if writable else os.O_RDONLY
     try:
-        descriptor = os.open(path, mode | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise BusError(f"cannot open shared memory: file={path}, error={error.strerror}") from None
     try:

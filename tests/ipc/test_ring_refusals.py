@@ -96,6 +96,17 @@ def test_a_header_of_another_making_is_refused(queue: Path, word: int, value: in
         inspect_ring(queue)
 
 
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path):
+    """What is no plain file is refused at once, with nobody at the other end of it."""
+    path = tmp_path / "pipe.ring"
+    os.mkfifo(path)
+    for attach in (QueueReader, QueueWriter):
+        with pytest.raises(BusError, match=r"plain file: file=.*pipe\.ring"):
+            attach(path, RUN_ID)
+    with pytest.raises(BusError, match=r"plain file: file=.*pipe\.ring"):
+        inspect_ring(path)
+
+
 @pytest.mark.parametrize("size", [0, 7, 8, 640, 1656])
 def test_a_truncated_file_is_refused(queue: Path, size: int):
     """A file cut anywhere is an error on attach, not a crash on first use."""
