@@ -19,6 +19,7 @@ from engine.core.reflex import FIRED, react
 from engine.core.reports import Reports
 from engine.core.strategies.base import Event, State, Strategy
 from engine.core.strategies.load import load_strategy
+from engine.core.world.gauges import gauges_of, venue_ns_of
 from engine.core.world.instruments import Market, instrument_from_record
 from engine.core.world.orders import OrderState
 from engine.core.world.world import World
@@ -292,29 +293,12 @@ class Engine:
 
     def gauges(self) -> dict[str, int]:
         """Return what an operator wants to see, as integers (money in micros)."""
-        world = self.world
-        unresolved = world.instruments.unresolved.values()
-        venue_ns = (world.venue_ns(market) for market in unresolved)
-        self._venue_ns = max(venue_ns, default=self._venue_ns)
+        self._venue_ns = venue_ns_of(self.world, self._venue_ns)
         return {
             "batches": self._batches,
             "commands": self._commands,
-            "orders_opened": len(world.orders.by_id),
-            "orders_open": world.orders.working_count - world.orders.armed_count,
-            "orders_armed": world.orders.armed_count,
-            "orders_unknown": sum(
-                o.state == OrderState.UNKNOWN for o in world.orders.all_working()
-            ),
             "fills": self._reports.fills,
-            "halted": world.halted,
             "foreign_reports": self._reports.foreign,
-            "equity_micros": world.equity(),
-            "cash_flow_micros": world.cash.flow,
-            "exposure_micros": world.total_exposure(),
-            "instruments": 2 * len(world.instruments.markets),
-            "markets_open": len(unresolved),
-            "position_up": sum(world.lots.size(m.up.index) for m in unresolved),
-            "position_down": sum(world.lots.size(m.down.index) for m in unresolved),
-            "instruments_refused": world.instruments.refused,
             "venue_ns": self._venue_ns,
+            **gauges_of(self.world),
         }
