@@ -174,6 +174,7 @@ class Reason(IntEnum):
     UNCHANGED = 36
     SUPERSEDED = 37
     RING_FULL = 38
+    STRATEGY_FAILED = 39
     # the signer's own policy
     POLICY_TOKEN = 64
     POLICY_PRICE = 65
@@ -186,6 +187,7 @@ class Reason(IntEnum):
     GENERATION = 72
     CLOCK_SKEW = 73
     HEARTBEAT_GAP = 74
+    ORDER_AGE = 75
     # the venue, refused for certain
     VENUE_REJECTED = 96
     VENUE_TICK = 97
