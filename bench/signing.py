@@ -71,6 +71,7 @@ class Desk:
             salt=salt,
             timestamp_ms=TIMESTAMP_MS,
             expires_s=0,
+            decided_ns=0,
             tick=TICK,
             side=Side.BUY,
             tif=Tif.GTC,

@@ -27,6 +27,7 @@ ORDER = NewOrder(
     salt=5,
     timestamp_ms=1_784_402_198_867,
     expires_s=0,
+    decided_ns=0,
     tick=10_000,
     side=Side.BUY,
     tif=Tif.FOK,

@@ -7,6 +7,7 @@ pause    nothing is sent for a while: restarting (425), cancel-only, disabled (5
 window   only post-only orders are sent: after a restart, and as long as the venue says so
 clock    live only: our clock is too far from the venue's, or nobody has compared them yet
 beat     with heartbeats on: the venue has not heard one for so long that it may cancel everything
+log      the order log's entries do not reach the disk
 ```
 Cancels and look-ups are never held up here. After a pause the next order is the probe: the venue is
 asked, no schedule is believed.
@@ -43,7 +44,7 @@ class AdmissionSettings:
 
 
 class Admission:
-    """The state of all that may stop new orders. latch: a Reason, or OK."""
+    """The state of all that may stop new orders. latch, log_reason: a Reason, or OK."""
 
     __slots__ = (
         "_auth_refusals",
@@ -55,6 +56,7 @@ class Admission:
         "_settings",
         "beat_until_ns",
         "latch",
+        "log_reason",
     )
 
     def __init__(self, settings: AdmissionSettings) -> None:
@@ -67,6 +69,7 @@ class Admission:
         self._post_only_until_ns = 0
         self.beat_until_ns = NEVER_NS
         self.latch = _OK
+        self.log_reason = _OK
 
     def objection(self, side: int, post_only: int, now_ns: int) -> int:
         """Return the Reason why such an order may not be sent now, or OK. Hot path."""
@@ -80,7 +83,7 @@ class Admission:
             return _HEARTBEAT_GAP
         if self._is_closed_only and side == _BUY:
             return _CLOSED_ONLY
-        return self._clock_reason
+        return self._clock_reason or self.log_reason
 
     def on_answer(self, answer: Answer) -> None:
         """Count credentials refused in a row; any other answer of the venue ends the row."""

@@ -14,7 +14,7 @@ import numpy as np
 from engine.wire.records import RECORD_BYTES
 
 # The fields of NewOrder and of Cancel, in order, where they lie in a record.
-_NEW_ORDER = struct.Struct("<4xIQ16xQqqqQqq16xIBBB2xB")
+_NEW_ORDER = struct.Struct("<4xIQ16xQqqqQqq8xqIBBB2xB")
 _ARM = struct.Struct("<4xIQ16xqqqIBBBB")
 _CANCEL = struct.Struct("<4xIQ16xQH")
 
@@ -31,6 +31,7 @@ class NewOrder(NamedTuple):
     salt: int
     timestamp_ms: int
     expires_s: int
+    decided_ns: int
     tick: int
     side: int
     tif: int
@@ -95,6 +96,7 @@ class Commands:
             salt=0,
             timestamp_ms=1,
             expires_s=0,
+            decided_ns=0,
             tick=tick,
             side=side,
             tif=tif,

@@ -78,6 +78,7 @@ class SignerDuty:
             self._settings.heartbeat_gap_ns,
             self._on_heartbeat_gap,
         )
+        self._log_lag_ns_max = self._settings.order_log_lag_ns_max
         self._core = CoreWatch(runtime.counters("core"), self._settings.core_silence_ns_max)
         # Commands are read where they were polled: the rows from `_next` on wait for their turn.
         self._rows = np.zeros((BATCH_RECORDS_MAX, RECORD_WORDS), np.int64)
@@ -140,9 +141,10 @@ class SignerDuty:
             self._rail,
             self._now_ns,
             run_id=run_id,
+            age_ns_max=settings.order_age_ns_max,
             on_answer=self._outcomes.on_answer,
             on_refused=self._on_refused,
-            on_unannounced=lambda order: self._outcomes.reject(order, Reason.RING_FULL, 0),
+            on_unsent=lambda order, reason: self._outcomes.reject(order, reason, 0),
         )
         self._batch = Batch(self._rail, self._outcomes.on_verdict)
         self._cancels, self._look_ups = self._outcomes.cancels, self._outcomes.look_ups
@@ -166,6 +168,7 @@ class SignerDuty:
         worked += self._look_ups.work(now_ns) + self._beat(now_ns)
         if not self._is_draining:
             self._look_at_core(now_ns)
+        self._look_at_log(now_ns)
         if self._rail.is_connected is not self._was_connected:
             self._on_rail_change()
         if not worked and not self._is_draining:
@@ -295,6 +298,15 @@ class SignerDuty:
             if self._orders.open_count:
                 self._cancels.cancel_all()
         self._path.hold = _CORE_SILENT if self._core.is_silent else _OK
+
+    def _look_at_log(self, now_ns: int) -> None:
+        """No new orders while what is signed already waits for the disk. Hot path."""
+        lag_ns = self._log.lag_ns(now_ns)
+        if lag_ns <= self._log_lag_ns_max:
+            self._admission.log_reason = _OK
+        elif not self._admission.log_reason:
+            self._admission.log_reason = int(Reason.ORDER_LOG)
+            self._counters.add(tally.LOG_STALLS)
 
     def _beat(self, now_ns: int) -> int:
         """Keep the venue from cancelling everything; with a silent core, let it."""

@@ -2,7 +2,8 @@
 
 An append-only file that only this process writes. An entry is handed to the kernel by one `write`
 before the first byte of its order leaves: it survives the death of every process. On disk it is
-within 5 ms (mode `group`, by a helper thread) or before the send (mode `strict`).
+within 5 ms (mode `group`, by a helper thread; `lag_ns` tells how far it is behind) or before the
+send (mode `strict`).
 
 A `write` and not a mapped file: each sync makes the pages of a mapping read-only again, and the
 next store into one is then a page fault in the middle of an order.
@@ -25,8 +26,9 @@ from engine.host.errors import RefuseError
 from signer.log_format import Entry, Packer, Placed, header, scan
 
 SYNC_DELAY_US = 2_000  # how long `group` gathers entries: with the sync itself, well within 5 ms
-# Words shared with the helper thread: what it is told, and the first failure of either side.
-_IS_CLOSING, _WRITTEN, _HAS_FAILED = range(3)
+# Words shared with the helper thread: what it is told, the first failure of either side, and the
+# last entry that is on disk.
+_IS_CLOSING, _WRITTEN, _HAS_FAILED, _SYNCED = range(4)
 
 _fdatasync: Any = types.ExternalFunction("fdatasync", types.int32(types.int32))
 _usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
@@ -39,7 +41,7 @@ def _keep_synced(words: Any, descriptor: Any) -> None:
     Native, so that it neither takes the interpreter from the thread that sends orders nor has to be
     woken by it: it looks for itself.
     """
-    synced = 0
+    synced = load_acquire(words, _SYNCED)
     while load_acquire(words, _IS_CLOSING) == 0:
         _usleep(np.uint32(SYNC_DELAY_US))
         # Read before the sync: what is written meanwhile belongs to the next one.
@@ -48,6 +50,8 @@ def _keep_synced(words: Any, descriptor: Any) -> None:
             if _fdatasync(descriptor):
                 # It may have dropped the pages: nothing after it can be trusted.
                 store_release(words, _HAS_FAILED, 1)
+            else:
+                store_release(words, _SYNCED, written)
             synced = written
 
 
@@ -70,8 +74,10 @@ class OrderLog:
             raise
         self._sequence = len(self.found)
         self._packer = Packer()
-        words = np.zeros(3, np.int64)
+        words = np.zeros(4, np.int64)
         self._words = words.data
+        words[_WRITTEN] = words[_SYNCED] = self._awaited = self._sequence
+        self._awaited_ns = 0
         self._syncer = threading.Thread(
             target=_keep_synced, args=(words, self._descriptor), name="order-log", daemon=True
         )
@@ -82,6 +88,16 @@ class OrderLog:
     def is_healthy(self) -> bool:
         """Whether the disk has taken everything so far."""
         return not self._words[_HAS_FAILED]
+
+    def lag_ns(self, now_ns: int) -> int:
+        """Return for how long, at least, an entry has been waiting for the disk; 0 = none is known.
+
+        To be asked all the time: what is written by then is waited for, and so is what follows.
+        """
+        if self._words[_SYNCED] >= self._awaited:
+            self._awaited, self._awaited_ns = self._sequence, now_ns
+            return 0
+        return now_ns - self._awaited_ns
 
     def append(self, entry: Entry) -> bool:
         """Write an entry; False when it is not certain to be in the file. Hot path.
@@ -99,6 +115,7 @@ class OrderLog:
                 return False
             if self._strict:
                 os.fdatasync(self._descriptor)
+                words[_SYNCED] = sequence
         except OSError:
             words[_HAS_FAILED] = 1
             return False

@@ -26,6 +26,7 @@ from signer.templates import NO_REQUESTS, Requests
 
 _SIGNED = int(EntryKind.SIGNED)
 _OK, _ORDER_LOG = int(Reason.OK), int(Reason.ORDER_LOG)
+_ORDER_AGE, _RING_FULL = int(Reason.ORDER_AGE), int(Reason.RING_FULL)
 _POLICY_TOKEN, _VENUE_RATE = int(Reason.POLICY_TOKEN), int(Reason.VENUE_RATE)
 _AT_ONCE = frozenset((int(Tif.FOK), int(Tif.FAK)))
 
@@ -57,13 +58,14 @@ class OrderPath:
 
     __slots__ = (
         "_admission",
+        "_age_ns_max",
         "_journal",
         "_ladder",
         "_limits",
         "_now_ns",
         "_on_answer",
         "_on_refused",
-        "_on_unannounced",
+        "_on_unsent",
         "_orders",
         "_policy",
         "_report",
@@ -88,17 +90,20 @@ class OrderPath:
         now_ns: Callable[[], int],
         *,
         run_id: int,
+        age_ns_max: int,
         on_answer: Callable[[SentOrder, Answer], None],
         on_refused: Callable[[NewOrder, int, int], None],
-        on_unannounced: Callable[[SentOrder], None],
+        on_unsent: Callable[[SentOrder, int], None],
     ) -> None:
-        """on_answer: takes the venue's answer to an order.
+        """age_ns_max: how long ago an order may have been decided when it is sent.
 
-        on_refused: takes an order that is not signed or not in the journal, the reason, and when it
-        was polled.  on_unannounced: takes one the core could not be told of; neither was sent.
+        on_answer: takes the venue's answer to an order.  on_refused: takes an order that is not
+        signed or not in the journal, the reason, and when it was polled.  on_unsent: takes one that
+        is in the journal and was not sent after all, and the reason.
         """
         self._policy = policy
         self._admission = admission
+        self._age_ns_max = age_ns_max
         self._limits = limits
         self._ladder = ladder
         self._orders = orders
@@ -109,7 +114,7 @@ class OrderPath:
         self._run_id = run_id
         self._on_answer = on_answer
         self._on_refused = on_refused
-        self._on_unannounced = on_unannounced
+        self._on_unsent = on_unsent
         self.hold = _OK
         self.sent_count = 0
         self.sign_ns_last = 0
@@ -173,8 +178,11 @@ class OrderPath:
             self._policy.spending.release(stake, signed_ns)
             self._on_refused(order, _ORDER_LOG, polled_ns)
             return None
-        stamps = Stamps(polled_ns, signed_ns, self._now_ns())
-        is_announced = self._report.signed(
+        logged_ns = self._now_ns()
+        stamps = Stamps(polled_ns, signed_ns, logged_ns)
+        # Asked last: this process may have stood still, or the journal's disk.
+        is_late = logged_ns - order.decided_ns > self._age_ns_max
+        is_announced = not is_late and self._report.signed(
             order.instrument,
             order.trace,
             order.order_id,
@@ -201,7 +209,7 @@ class OrderPath:
         )
         self._orders.add(sent)
         if not is_announced:
-            self._on_unannounced(sent)
+            self._on_unsent(sent, _ORDER_AGE if is_late else _RING_FULL)
             return None
         return sent, requests
 

@@ -24,6 +24,8 @@ class SignerSettings:
     exchange_address: str | None
     neg_risk_exchange_address: str | None
     order_log_strict: bool
+    order_log_lag_ns_max: int
+    order_age_ns_max: int
     connections: int
     request_timeout_ns: int
     core_silence_ns_max: int
@@ -48,6 +50,8 @@ class SignerSettings:
             exchange_address=venue.get("exchange_address"),
             neg_risk_exchange_address=venue.get("neg_risk_exchange_address"),
             order_log_strict=signer["order_log"] == "strict",
+            order_log_lag_ns_max=signer["order_log_lag_ms_max"] * _NS_PER_MS,
+            order_age_ns_max=signer["order_age_ms_max"] * _NS_PER_MS,
             connections=signer["connections"],
             request_timeout_ns=signer["request_timeout_ms"] * _NS_PER_MS,
             core_silence_ns_max=signer["core_silence_ms_max"] * _NS_PER_MS,

@@ -44,6 +44,7 @@ from signer.wallets import SignatureType, Wallet
 
 ROUNDS = 100
 _MANY = 1_000_000_000
+_FOREVER_NS = 1 << 62
 _API_KEY = "00000000-0000-0000-0000-000000000000"
 _API_SECRET = "c2NyYXRjaA=="  # noqa: S105  of no account
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -110,9 +111,10 @@ class DryRun:
             self._sender,
             now_ns,
             run_id=0,
+            age_ns_max=_FOREVER_NS,
             on_answer=lambda _order, _answer: None,
             on_refused=lambda _order, _reason, _polled_ns: None,
-            on_unannounced=lambda _order: None,
+            on_unsent=lambda _order, _reason: None,
         )
         self._commands = Commands(_new_order())
         asked = (self._walk,) if with_nonces else (kept.renew, self._walk)

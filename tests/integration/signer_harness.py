@@ -255,8 +255,8 @@ class Desk:
         """Send several NEW_ORDERs at once: the signer gets them in one poll."""
         assert self.orders.offer(np.concatenate([self.row(order_id) for order_id in order_ids]))
 
-    @staticmethod
     def row(
+        self,
         order_id: int,
         *,
         instrument: int = 1,
@@ -276,6 +276,7 @@ class Desk:
             "size": size,
             "salt": 7_000_000 + order_id,
             "timestamp_ms": 1_784_402_198_867,
+            "decided_ns": self.clock.now_ns(),
             "tick": 10_000,
             "side": side,
             "tif": tif,
@@ -340,6 +341,7 @@ def settings(port: int, **signer: Any) -> dict[str, Any]:
     defaults = {
         "request_timeout_ms": 400,
         "core_silence_ms_max": 60_000,
+        "order_age_ms_max": 60_000,
         "order_notional_usd_max": "50",
         "orders_per_second_max": 1_000,
     }

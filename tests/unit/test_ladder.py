@@ -46,6 +46,7 @@ def order_of(price: int = 480_000, salt: int = 7, **changes: int) -> NewOrder:
         "salt": salt,
         "timestamp_ms": 1_784_402_198_000,
         "expires_s": 0,
+        "decided_ns": 0,
         "tick": TICK,
         "side": Side.BUY,
         "tif": Tif.GTC,

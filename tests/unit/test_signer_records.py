@@ -45,6 +45,7 @@ def test_commands_are_read_as_they_are_written() -> None:
         salt=(1 << 53) - 1,
         timestamp_ms=1_784_402_198_867,
         expires_s=1_795_120_847,
+        decided_ns=1_784_402_198_867_000_001,
         tick=10_000,
         side=1,
         tif=3,
@@ -59,7 +60,7 @@ def test_commands_are_read_as_they_are_written() -> None:
     cancel["instrument"], cancel["trace"], cancel["order_id"] = 3, 4, BIG
     cancel["reason"], cancel["strategy"] = 37, 200
     arms = new(Kind.ARM, 2)
-    unborn = {"order_id": 0, "salt": 0, "timestamp_ms": 1, "expires_s": 0}
+    unborn = {"order_id": 0, "salt": 0, "timestamp_ms": 1, "expires_s": 0, "decided_ns": 0}
     unborn |= {"post_only": 0, "attempt": 0}
     for name, value in order._asdict().items():
         if name not in unborn:

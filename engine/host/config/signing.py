@@ -48,6 +48,8 @@ class Signer(Section):
     key, keystores: live only; which key signs, and the directory of its keystore, empty = the
     user's own (`halftick keys`).
     order_log: `group` writes before the send and syncs within 5 ms, `strict` syncs before the send.
+    order_log_lag_ms_max: a disk that is further behind stops new orders until it has caught up.
+    order_age_ms_max: an order that was decided longer ago is not sent: its book was another one.
     core_silence_ms_max: a core whose heartbeat is older is taken for dead: cancel everything.
     daily_notional_usd_max: what the orders of one UTC day may cost in all, 0 = any.
     take_usd_min: the least a purchase at once may spend; the venue refuses less.
@@ -66,6 +68,8 @@ class Signer(Section):
     key: Name | None = None
     keystores: str = ""
     order_log: Literal["group", "strict"] = "group"
+    order_log_lag_ms_max: PositiveCount = 1_000
+    order_age_ms_max: PositiveCount = 1_000
     connections: PositiveCount = Field(default=2, le=16)
     request_timeout_ms: PositiveCount = 5_000
     core_silence_ms_max: PositiveCount = 3_000
