@@ -14,6 +14,7 @@ so nothing an order causes can stand on the tape before the order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ COUNTERS = (
     "instruments",
     "instruments_refused",
     "markets_open",
+    "markets_halted",
     "position_up",
     "position_down",
     "venue_ns",
@@ -93,7 +95,12 @@ class CoreDuty:
         self._private_rows = np.zeros((QUEUE_ROWS, RECORD_WORDS), np.int64)
         self._commands = np.zeros((outbox.CAPACITY, RECORD_WORDS), np.int64)
         self._unwritten: Step | None = None
+        self._note: Callable[[str, BaseException], None] = _raise
         self._pending: list[np.ndarray] = []  # records the host itself has for the next batch
+
+    def on_fenced(self, note: Callable[[str, BaseException], None]) -> None:
+        """Be given what to call with an error that a strategy has raised."""
+        self._note = note
 
     def start(self) -> None:
         """Attach every ring."""
@@ -136,6 +143,8 @@ class CoreDuty:
         self._unwritten = Step(count, out, now_ns, self._clock.now_ns())
         if len(out) == 0:
             self._write_tape()
+        if self.engine.failures:
+            self._note_failures()
         if now_ns - self._gauged_ns > GAUGES_NS * GAUGES_BUSY:
             self._gauge(now_ns)
         return count + len(out)
@@ -219,6 +228,11 @@ class CoreDuty:
         if len(step.out):
             self.engine.settle()
 
+    def _note_failures(self) -> None:
+        for where, error in self.engine.failures:
+            self._note(f"{self.name}: {where}", error)
+        self.engine.failures.clear()
+
     def _gap(self, ring: int, lost: int) -> np.ndarray:
         """Return a GAP record; it also asks the feed for new snapshots."""
         self._counters.add(self._at["snapshots_wanted"])
@@ -243,3 +257,8 @@ class CoreDuty:
         state["sequence"] = self._sequence
         for name, value in state.items():
             self._counters.set(self._at[name], value)
+
+
+def _raise(_where: str, error: BaseException) -> None:
+    """Where nobody notes errors, every one is fatal."""
+    raise error

@@ -80,6 +80,8 @@ class Engine:
             Kind.BALANCE: self._on_balance,
             Kind.UNKNOWN: self._on_unknown,
         }
+        # What strategies have raised, and where; whoever steps the engine takes it out of here.
+        self.failures: list[tuple[str, Exception]] = []
         # Whether the next step is due at once: an armed take has fired in this one, and its order
         # leaves before anybody is asked what to do now.
         self.is_unasked = False
@@ -284,12 +286,29 @@ class Engine:
     def _ask(self, event: Event) -> None:
         """Ask every strategy about one market and carry out its intents."""
         world = self.world
-        if not world.halted:
-            for strategy, state in self._strategies:
+        if world.halted:
+            return
+        if event.market.is_halted:
+            self._planner.leave(world, event)
+            return
+        for strategy, state in self._strategies:
+            try:
                 intents = strategy.decide(state, event)
-                if intents:
-                    self._planner.apply(world, state.strategy, event, intents)
-            self._planner.refresh(world, event)
+            except Exception as error:  # noqa: BLE001  not our code: it costs a market, not the run
+                self._fence(state.strategy, event, error)
+                return
+            if intents:
+                self._planner.apply(world, state.strategy, event, intents)
+        self._planner.refresh(world, event)
+
+    def _fence(self, strategy: int, event: Event, error: Exception) -> None:
+        """Halt the market that a strategy failed on; all others trade on."""
+        market = event.market
+        self.world.halt_market(market)
+        self._planner.fence(self.world, strategy, event)
+        name, pair = self.params.strategies[strategy - 1].name, (market.up.index, market.down.index)
+        where = f"strategy={name}, market={market.number}, instruments={pair[0]},{pair[1]}"
+        self.failures.append((where, error))
 
     def gauges(self) -> dict[str, int]:
         """Return what an operator wants to see, as integers (money in micros)."""

@@ -68,6 +68,8 @@ class Rehearsal:
 
     def _step(self, rows: np.ndarray) -> np.ndarray:
         out = self._engine.step(rows, self._sequence, self._now_ns)
+        if self._engine.failures:
+            raise self._engine.failures[0][1]
         self._sequence += len(rows)
         self._ordered = [row[_ORDER_ID] for row in out.tolist() if row[0] & 0xFFFF == _NEW_ORDER]
         return out

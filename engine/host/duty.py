@@ -87,6 +87,18 @@ class Arriving(Protocol):
         ...
 
 
+@runtime_checkable
+class Fencing(Protocol):
+    """A duty that runs code of others' and goes on when that fails."""
+
+    def on_fenced(self, note: Callable[[str, BaseException], None]) -> None:
+        """Be given, before start(), what to call with where it failed and the error.
+
+        It is counted and written down, and is never fatal.
+        """
+        ...
+
+
 class State(IntEnum):
     """The life of a process, as its `state` counter shows it."""
 

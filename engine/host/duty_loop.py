@@ -33,6 +33,7 @@ from engine.host.duty import (
     Arriving,
     Draining,
     Duty,
+    Fencing,
     Glancing,
     State,
     Warming,
@@ -117,6 +118,8 @@ class DutyLoop:
             self._started.append(duty)
             if self._chain and isinstance(duty, Arriving):
                 duty.on_arrival(self.work_chain)
+            if isinstance(duty, Fencing):
+                duty.on_fenced(self.note)
             duty.start()
         pin.freeze_garbage(self._on_collection)
         self._counters.set(HEARTBEAT_NS, self._now_ns())
@@ -126,10 +129,14 @@ class DutyLoop:
         """Let the next round begin the stop. Safe in a signal handler and to repeat."""
         self.is_stopping = True
 
-    def report(self, where: str, error: BaseException) -> None:
-        """Count and note an error; a fatal one begins the stop."""
+    def note(self, where: str, error: BaseException) -> None:
+        """Count an error and write it down; the process goes on."""
         self._counters.add(ERRORS, 1)
         self._errors.record(where, error)
+
+    def report(self, where: str, error: BaseException) -> None:
+        """Count and note an error; a fatal one begins the stop."""
+        self.note(where, error)
         if self._errors_are_fatal:
             self.is_clean = False
             self.is_stopping = True
@@ -206,8 +213,7 @@ class DutyLoop:
             else:
                 self._dry_runs.popleft()
                 self._dry_runs.rotate(1)
-            self._counters.add(ERRORS, 1)
-            self._errors.record(f"{dry_run.name}: keep_warm", error)
+            self.note(f"{dry_run.name}: keep_warm", error)
 
     def _keep_house(self, now_ns: int) -> None:
         """Do what nobody waits for, about once a second."""
@@ -258,8 +264,7 @@ class DutyLoop:
         pin.thaw_garbage(self._on_collection)
 
     def _fail(self, where: str, error: BaseException) -> None:
-        self._counters.add(ERRORS, 1)
-        self._errors.record(where, error)
+        self.note(where, error)
         self.is_clean = False
 
     def _on_collection(self, phase: str, _details: dict[str, object]) -> None:

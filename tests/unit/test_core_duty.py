@@ -23,6 +23,7 @@ from core_driver import (
     status,
 )
 from peers.lines import counted
+from raising import raiser
 
 from engine.bus.ring import (
     BroadcastReader,
@@ -279,3 +280,38 @@ def test_dry_runs_of_a_strategy_that_arms_leave_nothing_behind():
     ordered = [kinds(rehearsal.run()).count(Kind.NEW_ORDER) for _ in range(20)]
     assert ordered[-4:] == [1, 1, 1, 1]
     assert rehearsal._engine.world.orders.working_count <= 3
+
+
+def test_a_strategy_that_raises_is_noted_and_the_core_goes_on(tmp_path: Path):
+    """The commands of that very step leave, the next batches come, and the tape is proof of it."""
+    rig = Rig(tmp_path, params(raiser(limit=400_000), SPREAD))
+    noted: list[tuple[str, BaseException]] = []
+    rig.core.on_fenced(lambda where, error: noted.append((where, error)))
+    rig.open_market()
+    for ask in ("0.60", "0.40", "0.39", "0.60"):
+        rig.tick(ask)
+        rig.core.work()
+    rig.core.work()
+    ((where, error),) = noted
+    assert where == "core: strategy=raiser, market=0, instruments=1,2"
+    assert isinstance(error, ZeroDivisionError)
+    assert rig.core.engine.failures == []
+    taped = rig.taped()
+    assert kinds(taped).count(Kind.LEVELS) == 8
+    verdict = rig.replayed(taped)
+    assert verdict.is_clean, verdict.first
+    rig.core.close()
+    assert rig.counters.snapshot()["markets_halted"] == 1
+    rig.close()
+
+
+def test_a_strategy_that_raises_is_fatal_where_nobody_notes_it(tmp_path: Path):
+    """An error that no log has heard of must not be lost; what was decided is on the tape still."""
+    rig = Rig(tmp_path, params(raiser(limit=400_000)))
+    rig.open_market()
+    rig.tick("0.40")
+    with pytest.raises(ZeroDivisionError, match="cannot live"):
+        rig.core.work()
+    rig.core.close()
+    assert Kind.DECISION in kinds(rig.taped())
+    rig.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hand_clock import HandClock
 
 from engine.bus.counters import CounterFile
 from engine.host import proc
-from engine.host.duty import COLLECTIONS, create_counters
+from engine.host.duty import COLLECTIONS, ERRORS, create_counters
 from engine.host.duty_loop import (
     HELD_UP_NS,
     HOUSEKEEPING_NS,
@@ -32,6 +33,10 @@ class Worker:
 
     name = "worker"
     done = 0
+
+    def on_fenced(self, note: Callable[[str, BaseException], None]) -> None:
+        """Keep what errors are noted with."""
+        self.note = note
 
     def start(self) -> None:
         """Nothing to prepare."""
@@ -143,4 +148,19 @@ def test_a_closed_loop_leaves_the_collector_as_it_was(tmp_path: Path):
     assert not gc.isenabled()
     rig.loop.close()
     assert gc.isenabled()
+    rig.counters.close()
+
+
+def test_an_error_a_duty_has_fenced_is_written_down_and_not_fatal(tmp_path: Path):
+    """It is counted like any other, with where it was and its trace; nobody stops for it."""
+    rig = Rig(tmp_path)
+    for _ in range(2):
+        rig.worker.note("worker: plugin=p", KeyError("price"))
+    assert rig.round(after_ns=1, done=1) == 0
+    assert rig.counters.get(ERRORS) == 2
+    assert rig.loop.is_clean
+    assert not rig.loop.is_stopping
+    rig.loop.close()
+    (entry,) = json.loads((tmp_path / "t.errors.json").read_text())
+    assert (entry["where"], entry["kind"], entry["count"]) == ("worker: plugin=p", "KeyError", 2)
     rig.counters.close()

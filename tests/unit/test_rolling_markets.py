@@ -5,51 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-from core_driver import (
-    NOW_NS,
-    SECOND,
-    SPREAD,
-    Driver,
-    book,
-    cash,
-    feed_status,
-    instrument,
-    of_kind,
-    report,
-)
+from core_driver import SPREAD, Driver, book, cash, feed_status, of_kind, report
+from listings import books, listing, status
 
 from engine.core.world.books import ASK, BID, Books
 from engine.math.units import MICROS
 from engine.wire.codes import Connection, Kind, MarketStatus, OrderStatus, Source
-from engine.wire.records import new
 
-BIDS, ASKS = {"0.48": "100"}, {"0.50": "100"}
 LOWER = {"0.46": "100"}, {"0.48": "100"}
-
-
-def listing(number: int) -> list[np.ndarray]:
-    """Return the INSTRUMENT records of a market, and that it is open."""
-    records = []
-    for outcome in (0, 1):
-        record = instrument(1 + outcome)
-        record["instrument"] = 2 * number + 1 + outcome
-        record["complement"] = 2 * number + 2 - outcome
-        record["close_s"] = NOW_NS // SECOND + 1_000_000
-        records.append(record)
-    return [*records, status(number, MarketStatus.OPEN)]
-
-
-def status(number: int, what: MarketStatus, payout: int = -1) -> np.ndarray:
-    """Return a STATUS of a market; payout: of Up, micros."""
-    record = new(Kind.STATUS)
-    record["instrument"], record["status"], record["payout"] = 2 * number + 1, what, payout
-    return record
-
-
-def books(number: int) -> list[np.ndarray]:
-    """Return a snapshot of both books."""
-    return [book(2 * number + 1 + outcome, BIDS, ASKS) for outcome in (0, 1)]
 
 
 def begun() -> Driver:

@@ -93,6 +93,13 @@ class ArmedTakes:
         for strategy, instrument in list(self._held):
             self.disarm(world, strategy, instrument, reason, trace)
 
+    def disarm_market(self, world: World, market: Market, reason: int, trace: int) -> None:
+        """Release what is armed in one market, whoever armed it."""
+        pair = market.up.index, market.down.index
+        for strategy, instrument in list(self._held):
+            if instrument in pair:
+                self.disarm(world, strategy, instrument, reason, trace)
+
     def review(self, world: World, event: Event) -> None:
         """Disarm what the gates would no longer let stand in one market."""
         pair = event.market.up.index, event.market.down.index

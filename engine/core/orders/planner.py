@@ -117,6 +117,31 @@ class Planner:
             order.cancel_requested = True
         self._outbox.cancel_all(reason, trace)
 
+    def fence(self, world: World, strategy: int, event: Event) -> None:
+        """Say that a strategy failed on a market, and leave it."""
+        self._submitter.tell_failed(world, strategy, event)
+        self.leave(world, event)
+
+    def leave(self, world: World, event: Event) -> None:
+        """Want nothing in a halted market: cancel what rests in it, disarm what is armed.
+
+        Only what was acknowledged can be cancelled, so this is for every event of such a market.
+        """
+        market, trace = event.market, event.trace
+        for index in (market.up.index, market.down.index):
+            self._desired.pop(index, None)
+            for order in world.orders.working(index):
+                if order.tif == _GTC:
+                    self._cancel(order, Reason.STRATEGY_FAILED, trace)
+        self.armed.disarm_market(world, market, Reason.STRATEGY_FAILED, trace)
+
+    def _cancel(self, order: Order, reason: Reason, trace: int) -> None:
+        """Cancel an order that rests; one that may still be on its way is left for its ACK."""
+        if order.state == OrderState.LIVE and not order.cancel_requested:
+            order.cancel_requested = True
+            index, strategy = order.instrument, order.strategy
+            self._outbox.cancel(order.order_id, index, strategy, reason, trace)
+
     def _reconcile(self, world: World, strategy: int, index: int, event: Event) -> None:
         wanted = list(self._desired[index][strategy])
         blocked = False
@@ -128,9 +153,7 @@ class Planner:
                 wanted.remove(match_)
                 continue
             blocked = True
-            if order.state == OrderState.LIVE and not order.cancel_requested:
-                order.cancel_requested = True
-                self._outbox.cancel(order.order_id, index, strategy, Reason.SUPERSEDED, event.trace)
+            self._cancel(order, Reason.SUPERSEDED, event.trace)
         if not blocked:
             for price, size in wanted:
                 self._rest(world, strategy, index, price, size, event)

@@ -16,11 +16,12 @@ from engine.core.orders.submission import RECORDS, admit, submit, write_decision
 from engine.core.outbox import Outbox
 from engine.core.strategies.base import Event
 from engine.core.world.world import World
-from engine.wire.codes import Reason
+from engine.wire.codes import Reason, Side, Tif
 
 LEGS_MAX = 2
 # An enum finds its members by a slow road: looked up at every order, it costs more than the gates.
 _OK = int(Reason.OK)
+_BUY, _GTC = int(Side.BUY), int(Tif.GTC)
 
 
 class Submitter:
@@ -76,6 +77,13 @@ class Submitter:
         rows, tops = self._candidates.rows, world.books.tops
         write_decision(rows, self._refused, event.trace, world.now_ns, tops, out, at)
         self._outbox.count += 1
+
+    def tell_failed(self, world: World, strategy: int, event: Event) -> None:
+        """Write the DECISION that says a strategy failed on a market: of Up, and about no order."""
+        self.put(0, world, strategy, event.market.up.index, _BUY, 0, 0, _GTC, 0)
+        self._candidates.rows[0, REASON] = Reason.STRATEGY_FAILED
+        self._refused = 0
+        self.tell_refused(world, event)
 
     def candidate(self) -> np.ndarray:
         """Return candidate 0, int64[COLUMNS]."""

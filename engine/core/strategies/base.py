@@ -52,4 +52,8 @@ class Strategy(Protocol):
         """Return the memory to begin with."""
 
     def decide(self, state: State, event: Event) -> Sequence[Intent]:
-        """Return what is wanted now; an empty sequence changes nothing."""
+        """Return what is wanted now; an empty sequence changes nothing.
+
+        An exception halts the event's market for the rest of the run: all strategies' quotes and
+        armed takes are pulled, nobody is asked about it again, its holdings wait for resolution.
+        """

@@ -18,7 +18,7 @@ from engine.math.units import MICROS
 # Columns of `instruments`.
 COMPLEMENT = 0  # the other outcome's instrument
 MARKET = 1  # the instrument in whose row the market's exposure stands
-IS_OPEN = 2  # 1 = the venue accepts orders
+IS_OPEN = 2  # 1 = the venue accepts orders, and its market is not halted
 IS_FEE_KNOWN = 3
 MIN_SIZE = 4  # micro-shares
 TERMS = 5  # counts the changes of tick, fee and minimum size

@@ -22,6 +22,7 @@ def gauges_of(world: World) -> dict[str, int]:
         "instruments": 2 * len(world.instruments.markets),
         "instruments_refused": world.instruments.refused,
         "markets_open": len(unresolved),
+        "markets_halted": world.instruments.halted,
         "position_up": sum(lots.size(market.up.index) for market in unresolved),
         "position_down": sum(lots.size(market.down.index) for market in unresolved),
     }

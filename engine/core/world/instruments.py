@@ -37,11 +37,12 @@ class Market:
     down: Instrument
     status: int = MarketStatus.UNKNOWN  # until the venue says that it accepts orders
     payout_up: int = -1
+    is_halted: bool = False  # a strategy failed on it: for this run, nothing of ours goes in
 
     @property
     def is_open(self) -> bool:
-        """Whether orders are accepted."""
-        return self.status == _OPEN
+        """Whether orders are accepted, by the venue and by us."""
+        return self.status == _OPEN and not self.is_halted
 
     def payout(self, instrument: int) -> int:
         """Return what one share of `instrument` pays in micros; -1 while unresolved."""
@@ -72,7 +73,7 @@ class Instruments:
     markets: all of them, by number.  unresolved: those that have not paid out, by number too.
     """
 
-    __slots__ = ("_by_index", "_market_of", "markets", "refused", "unresolved")
+    __slots__ = ("_by_index", "_market_of", "halted", "markets", "refused", "unresolved")
 
     def __init__(self) -> None:
         self._by_index: dict[int, Instrument] = {}
@@ -80,6 +81,7 @@ class Instruments:
         self.markets: list[Market] = []
         self.unresolved: dict[int, Market] = {}
         self.refused = 0  # instruments beyond the table's capacity
+        self.halted = 0  # markets, those that are over included
 
     def accept(self, instrument: Instrument) -> Market | None:
         """Remember an instrument; return the market it completes, if it does."""

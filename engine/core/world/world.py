@@ -105,6 +105,16 @@ class World:
     def set_status(self, market: Market, status: int) -> None:
         """Change what the venue says of a market."""
         market.status = status
+        self._tell_gates(market)
+
+    def halt_market(self, market: Market) -> None:
+        """Let no new order into a market for the rest of the run, whatever the venue says."""
+        assert not market.is_halted, f"a market is halted once: {market}"
+        market.is_halted = True
+        self.instruments.halted += 1
+        self._tell_gates(market)
+
+    def _tell_gates(self, market: Market) -> None:
         for instrument in (market.up, market.down):
             self._facts[instrument.index * FACT_COLUMNS + IS_OPEN] = market.is_open
 
