@@ -364,6 +364,7 @@ class SignerDuty:
         show(tally.CANCELS_SENT, self._cancels.sent)
         show(tally.CANCEL_ALLS, self._cancels.all_sent)
         show(tally.SENT_READY, self._rail.sent_ready)
+        show(tally.DESCRIPTORS_SHORT, self._rail.is_short)
         show(tally.CONNECTS, self._rail.connects)
         show(tally.LOOKUPS, self._look_ups.asked)
         show(tally.CLOCK_SKEW_MS, self._rail.clock.skew_ns // 1_000_000)

@@ -217,10 +217,12 @@ class Pool:
         timeout_ns: int,
         wait_ns_max: int,
         observe: AnswerHandler = lambda _answer: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """timeout_ns: from send to answer. wait_ns_max: for a free connection, then NOT_SENT.
 
-        observe: sees every answer before its handler does.
+        observe: sees every answer before its handler does.  on_failure: hears of every attempt to
+        connect that failed.
         """
         self.now_ns = now_ns
         self.observe = observe
@@ -230,13 +232,13 @@ class Pool:
         self._size = size
         self._timeout_ns = timeout_ns
         self._wait_ns_max = wait_ns_max
+        self._on_failure = on_failure
         self._open: list[Connection] = []
         self._idle: list[Connection] = []
         self._waiting: deque[_Waiting] = deque()
         self._tasks: list[asyncio.Task[None]] = []
-        self._lost = asyncio.Event()
+        self._changed = asyncio.Event()  # how many are up, or how many there should be
         self._failures = 0  # in a row
-        self._is_closing = False
 
     def start(self) -> None:
         """Begin to connect, and to reconnect whenever a connection is lost."""
@@ -255,7 +257,7 @@ class Pool:
             if connection.is_open:
                 connection.send(text, handler, deadline_ns, now_ns)
                 return
-        if len(self._waiting) >= WAITING_REQUESTS_MAX or self._is_closing:
+        if len(self._waiting) >= WAITING_REQUESTS_MAX or not self._size:
             handler(Answer(Outcome.NOT_SENT, 0, b"", 0, now_ns))
             return
         self._waiting.append(_Waiting(text, handler, deadline_ns, now_ns + self._wait_ns_max))
@@ -279,7 +281,7 @@ class Pool:
         if self._waiting:
             request = self._waiting.popleft()
             connection.send(request.text, request.handler, request.deadline_ns, self.now_ns())
-        else:
+        elif self._size:
             self._idle.append(connection)
 
     def on_gone(self, connection: Connection) -> None:
@@ -289,12 +291,22 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
         self._failures = self._failures + 1 if connection.was_fruitless else 0
-        self._lost.set()
+        self._changed.set()
+
+    def keep(self, size: int) -> None:
+        """Make connections up to this number from now on; with 0 whatever is sent is NOT_SENT.
+
+        Those that are up stay up, and requests on the way go on.
+        """
+        self._size = size
+        self._idle = [connection for connection in self._open if size and not connection.is_busy]
+        self._failures = 0
+        self._changed.set()
 
     @property
     def connected(self) -> int:
-        """How many connections are up."""
-        return len(self._open)
+        """How many connections are up and may be used."""
+        return len(self._open) if self._size else 0
 
     @property
     def in_flight(self) -> int:
@@ -303,7 +315,7 @@ class Pool:
 
     def close(self) -> None:
         """Close everything; requests on the way end as CONNECTION_LOST."""
-        self._is_closing = True
+        self.keep(0)
         for task in self._tasks:
             task.cancel()
         for connection in tuple(self._open):
@@ -314,9 +326,9 @@ class Pool:
 
     async def _keep_connected(self) -> None:
         while True:
-            self._lost.clear()
+            self._changed.clear()
             if len(self._open) >= self._size:
-                await self._lost.wait()
+                await self._changed.wait()
                 continue
             if self._failures:
                 self.errors += 1
@@ -325,6 +337,7 @@ class Pool:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
             if not await self._connect():
                 self._failures += 1
+                self._on_failure()
 
     async def _connect(self) -> bool:
         loop = asyncio.get_running_loop()

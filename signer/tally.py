@@ -41,6 +41,7 @@ NAMES = (
     "spent_today_usd",
     "memory_locked",
     "sent_ready",
+    "descriptors_short",
 )
 (
     ORDERS_SIGNED,
@@ -79,5 +80,6 @@ NAMES = (
     SPENT_TODAY_USD,
     MEMORY_LOCKED,
     SENT_READY,
+    DESCRIPTORS_SHORT,
 ) = range(len(PROCESS_COUNTERS), len(PROCESS_COUNTERS) + len(NAMES))
 BY_RUNG = (SIGNED_FULL, SIGNED_WITH_NONCE, SIGNED_AHEAD)  # in the order of the rungs

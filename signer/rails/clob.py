@@ -1,7 +1,7 @@
 """The order book's REST interface: the rail for orders.
 
 Orders, cancels and look-ups have connections of their own: a cancel must never wait behind an order
-that the venue holds back.
+that the venue holds back. What is not an order has descriptors in reserve to connect with.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from signer.auth import L2Signer
 from signer.http import Answer, AnswerHandler, Endpoint, Pool
 from signer.ratelimit import RateLimits
 from signer.request_writer import RequestWriter, RouteWriter
+from signer.reserve import Reserve
 from signer.templates import NO_REQUESTS, Requests
 from signer.venue_clock import VenueClock
 
@@ -24,6 +25,8 @@ LOOK_UP_CONNECTIONS = 1
 # A price is stale sooner than a connection is back: an order does not wait for it, a cancel does.
 ORDER_WAIT_NS_MAX = 250_000_000
 HEARTBEAT_CONNECTIONS = 1
+# One to connect to an address; to resolve a name before that, one for each of three name servers.
+DESCRIPTORS_A_CONNECTION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class ClobRail:
     ) -> None:
         """has_heartbeat: whether heartbeats get a connection, which nothing else may delay."""
         observe = observers or Observers()
+        kinds = 3 if has_heartbeat else 2  # of what goes on when nothing is ordered any more
+        self._reserve = Reserve(kinds * DESCRIPTORS_A_CONNECTION, self._on_shortage)
+        self._shortages = 0  # begun or over since the last round
+        self._connections = connections
 
         def pool(size: int, wait_ns_max: int, observer: AnswerHandler) -> Pool:
             return Pool(
@@ -87,6 +94,7 @@ class ClobRail:
                 timeout_ns=timeout_ns,
                 wait_ns_max=wait_ns_max,
                 observe=observer,
+                on_failure=self._reserve.on_failure,
             )
 
         self._now_ns = now_ns
@@ -107,7 +115,8 @@ class ClobRail:
         self.sent_ready = 0
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Begin to connect, with descriptors in reserve."""
+        self._reserve.start()
         for pool in self._pools:
             pool.start()
 
@@ -147,12 +156,18 @@ class ClobRail:
         if now_ns >= self.clock.due_ns and self._look_ups.connected:
             self.clock.asked(now_ns)
             self._look_ups.send(self._write.time(), self._on_time)
-        return sum(pool.work(now_ns) for pool in self._pools)
+        shortages, self._shortages = self._shortages, 0
+        return shortages + sum(pool.work(now_ns) for pool in self._pools)
 
     @property
     def is_connected(self) -> bool:
         """Whether an order could leave now."""
         return self._orders.connected > 0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether orders are refused because connections lack descriptors."""
+        return self._reserve.is_short
 
     @property
     def in_flight(self) -> int:
@@ -178,6 +193,13 @@ class ClobRail:
         """Close every connection."""
         for pool in self._pools:
             pool.close()
+        self._reserve.close()
+
+    def _on_shortage(self, is_short: bool) -> None:
+        """Order nothing while descriptors are short: the reserve is for one connection a kind."""
+        self._shortages += 1
+        self._orders.keep(0 if is_short else self._connections)
+        self._cancels.keep(1 if is_short else CANCEL_CONNECTIONS)
 
     def _venue_s(self) -> int:
         return self.clock.venue_s(self._now_ns())

@@ -80,6 +80,13 @@ class Venue:
         self.on_batch: Handler = self.accept_all
         self.on_heartbeat: Handler = self.hear
         self.hash_of: Callable[[bytes], str] = lambda _body: ""
+        self.server: web.Server | None = None
+
+    def hang_up(self) -> None:
+        """Close every connection there is."""
+        assert self.server is not None
+        for connection in self.server.connections:
+            connection.force_close()
 
     def app(self) -> web.Application:
         """The routes the signer uses."""
@@ -358,6 +365,7 @@ async def trading(directory: Path, venue: Venue, **signer: Any) -> AsyncIterator
     """A venue on a loopback port and a signer that is connected to it."""
     runner = web.AppRunner(venue.app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
+    venue.server = runner.server
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
