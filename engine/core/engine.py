@@ -227,9 +227,9 @@ class Engine:
                 self._wake_all(sequence)  # what was refused for want of it may be wanted still
         elif record["feed"] == Source.CLOB_MARKET and not connected:
             index = int(record["instrument"])
-            if index:
+            if 0 < index < self.world.books.capacity:
                 self.world.books.forget(index)
-            else:
+            else:  # none is named, or one that is nobody's: then it may be any
                 self.world.books.forget_all()
             self._wake_all(sequence)
 

@@ -23,6 +23,7 @@ COST_UNIT = 10**14
 # Up to where the jitted fees are exact: ten million shares, a rate of 1.
 SIZE_MAX = 10**13
 RATE_PPM_MAX = MICROS
+EXPONENTS = (1, 2)  # any other is a curve nobody has seen
 # What they return beyond: ten billion pUSD, which nobody has and which can still be added up.
 FEE_BEYOND = 10**16
 _QUANTUM = 10  # micros

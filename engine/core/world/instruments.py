@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.math.fees import EXPONENTS, RATE_PPM_MAX
 from engine.math.units import SIZE_STEP
-from engine.wire.codes import MarketStatus
+from engine.wire.codes import FeeCurve, MarketStatus
 
 _OPEN = MarketStatus.OPEN
+_UNKNOWN, _FREE = int(FeeCurve.UNKNOWN), int(FeeCurve.FREE)
+_CURVES = frozenset(map(int, FeeCurve))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +55,19 @@ class Market:
 
 
 def instrument_from_record(record: np.void) -> Instrument:
-    """Return the Instrument an INSTRUMENT record describes."""
+    """Return the Instrument an INSTRUMENT record describes; an impossible fee is an unknown one."""
+    curve, rate_ppm = int(record["fee_curve"]), int(record["fee_rate_ppm"])
+    exponent = int(record["fee_exponent"])
+    is_possible = curve == _FREE or (
+        curve in _CURVES and 0 <= rate_ppm <= RATE_PPM_MAX and exponent in EXPONENTS
+    )
     return Instrument(
         index=int(record["instrument"]),
         complement=int(record["complement"]),
         outcome=int(record["outcome"]),
-        fee_curve=int(record["fee_curve"]),
-        fee_rate_ppm=int(record["fee_rate_ppm"]),
-        fee_exponent=int(record["fee_exponent"]),
+        fee_curve=curve if is_possible else _UNKNOWN,
+        fee_rate_ppm=rate_ppm,
+        fee_exponent=exponent,
         tick=int(record["tick"]),
         min_size=int(record["min_size_cents"]) * SIZE_STEP,
         open_ns=int(record["open_s"]) * 1_000_000_000,
