@@ -180,7 +180,7 @@ class OrderPath:
             return None
         logged_ns = self._now_ns()
         stamps = Stamps(polled_ns, signed_ns, logged_ns)
-        # Asked last: this process may have stood still, or the journal's disk.
+        # Asked again: the journal may have waited for its disk.
         is_late = logged_ns - order.decided_ns > self._age_ns_max
         is_announced = not is_late and self._report.signed(
             order.instrument,
@@ -217,6 +217,9 @@ class OrderPath:
         """Hot path."""
         if instrument is None:
             return _POLICY_TOKEN
+        limit_ns = self._age_ns_max
+        if not -limit_ns <= now_ns - order.decided_ns <= limit_ns:
+            return _ORDER_AGE  # this process stood still, or the core's clock is another one
         return instrument.refusal or self._admission.objection(order.side, order.post_only, now_ns)
 
     def _count(self, sent: SentOrder) -> None:

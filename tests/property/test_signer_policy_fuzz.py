@@ -43,7 +43,9 @@ SETTINGS = {
     "orders_per_second_max": 1_000_000_000,
     "daily_notional_usd_max": "0",
     "token_ids": [str(TOKEN_ID)],
+    "order_age_ms_max": 10_000,
 }
+AGE_NS_MAX = 70_000_000_000  # the above, and what a round of this test may take
 
 
 class Attack:
@@ -120,8 +122,8 @@ def announcement(**changes: Any) -> np.ndarray:
     return record
 
 
-def good_orders(rng: np.random.Generator, count: int) -> np.ndarray:
-    """In-policy orders: what the mutations start from."""
+def good_orders(rng: np.random.Generator, count: int, now_ns: int) -> np.ndarray:
+    """In-policy orders decided now: what the mutations start from."""
     orders = new(Kind.NEW_ORDER, count)
     orders["instrument"] = 1
     orders["order_id"] = rng.integers(1, 1 << 62, count)
@@ -129,6 +131,7 @@ def good_orders(rng: np.random.Generator, count: int) -> np.ndarray:
     orders["size"] = rng.integers(500, 1_000, count) * 10_000
     orders["salt"] = rng.integers(0, 1 << 53, count)
     orders["timestamp_ms"] = 1_784_402_198_867
+    orders["decided_ns"] = now_ns
     orders["tick"] = 10_000
     orders["side"] = rng.integers(0, 2, count)
     orders["post_only"] = rng.integers(0, 2, count)
@@ -143,6 +146,7 @@ BREAKS: list[tuple[str, list[int]]] = [
     ("salt", [1 << 53, 1 << 63, (1 << 64) - 1]),
     ("timestamp_ms", [0, -1, -(1 << 63)]),
     ("expires_s", [1, -1, 1 << 62]),
+    ("decided_ns", [0, 1, -1, 1 << 62, -(1 << 63), (1 << 63) - 1]),
     ("side", [2, 3, 255]),
     ("tif", [4, 5, 255]),
     ("post_only", [2, 255]),
@@ -150,9 +154,9 @@ BREAKS: list[tuple[str, list[int]]] = [
 ]
 
 
-def broken_orders(rng: np.random.Generator, count: int) -> np.ndarray:
+def broken_orders(rng: np.random.Generator, count: int, now_ns: int) -> np.ndarray:
     """Good orders with one field out of policy each."""
-    orders = good_orders(rng, count)
+    orders = good_orders(rng, count, now_ns)
     for index, (name, values) in enumerate(BREAKS):
         chosen = slice(index, None, len(BREAKS))
         width = len(orders[name][chosen])
@@ -161,9 +165,9 @@ def broken_orders(rng: np.random.Generator, count: int) -> np.ndarray:
     return words(orders)
 
 
-def flipped_orders(rng: np.random.Generator, count: int) -> np.ndarray:
+def flipped_orders(rng: np.random.Generator, count: int, now_ns: int) -> np.ndarray:
     """Good orders with one to eight bits flipped anywhere."""
-    rows = words(good_orders(rng, count)).copy()
+    rows = words(good_orders(rng, count, now_ns)).copy()
     data = rows.view(np.uint8).reshape(count, -1)
     for _ in range(int(rng.integers(1, 9))):
         at = rng.integers(0, data.shape[1], count)
@@ -182,8 +186,11 @@ def noise(rng: np.random.Generator, count: int) -> np.ndarray:
     return rows
 
 
-def is_in_policy(order: np.void) -> bool:
-    """Whether the settings allow an order, by its own fields, at some grid the market may have."""
+def is_in_policy(order: np.void, now_ns: int) -> bool:
+    """Whether the settings allow an order, by its own fields, at some grid the market may have.
+
+    now_ns: a little before it was written.
+    """
     price, size, budget = int(order["price"]), int(order["size"]), int(order["budget"])
     at_once = int(order["tif"]) in (Tif.FOK, Tif.FAK)
     return (
@@ -200,6 +207,7 @@ def is_in_policy(order: np.void) -> bool:
         and not (at_once and order["post_only"])
         and int(order["salt"]) < 1 << 53
         and int(order["timestamp_ms"]) > 0
+        and abs(int(order["decided_ns"]) - now_ns) <= AGE_NS_MAX
         and (int(order["expires_s"]) > 0) == (int(order["tif"]) == Tif.GTD)
     )
 
@@ -220,18 +228,18 @@ def announcements(rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def check_reports(rows: np.ndarray, reports: np.ndarray) -> tuple[int, int]:
+def check_reports(rows: np.ndarray, reports: np.ndarray, now_ns: int) -> tuple[int, int]:
     """Return how many orders were out of policy and how many were signed.
 
     Every one out of policy must have been refused, and nothing else may have been signed.
     """
     orders = typed(rows[(rows[:, 0] & 0xFFFF) == Kind.NEW_ORDER], Kind.NEW_ORDER)
-    allowed = {int(order["order_id"]) for order in orders if is_in_policy(order)}
+    allowed = {int(order["order_id"]) for order in orders if is_in_policy(order, now_ns)}
     kinds = reports[:, 0] & 0xFFFF
     signed = {int(np.uint64(word)) for word in reports[kinds == Kind.SIGNED, 4]}
     refused = {int(np.uint64(word)) for word in reports[kinds == Kind.REJECT, 4]}
     assert signed <= allowed
-    outside = [int(order["order_id"]) for order in orders if not is_in_policy(order)]
+    outside = [int(order["order_id"]) for order in orders if not is_in_policy(order, now_ns)]
     assert set(outside) <= refused
     return len(outside), len(signed)
 
@@ -243,13 +251,14 @@ async def attack_with(directory: Path, requests: int) -> None:
     with attacked(directory) as attack:
         attack.write(words(announcement()))
         while refused < requests:
+            now_ns = attack.runtime.clock().now_ns()
             for rows in (
-                broken_orders(rng, CHUNK),
-                flipped_orders(rng, CHUNK // 8),
+                broken_orders(rng, CHUNK, now_ns),
+                flipped_orders(rng, CHUNK // 8, now_ns),
                 noise(rng, CHUNK // 2),
             ):
                 attack.write(rows)
-                out, passed = check_reports(rows, attack.reports())
+                out, passed = check_reports(rows, attack.reports(), now_ns)
                 refused, signed = refused + out, signed + passed
             attack.write(announcements(rng))
             attack.reports()
