@@ -71,6 +71,7 @@ class Driver:
         self.engine = Engine(params(*strategies, limits=limits))
         self.sequence = 0
         self.now_ns = NOW_NS
+        self._gifts = 0
         self.settles = True  # as whoever sends the commands does; False leaves it to the next step
 
     def step(self, *records: np.ndarray, after_ns: int = 1_000_000) -> list[np.void]:
@@ -91,7 +92,8 @@ class Driver:
         change = size - lots.size(index)
         side = Side.BUY if change > 0 else Side.SELL
         lot = Lot(1, index, side, 0, abs(change), 0, 0, Settlement.CONFIRMED)
-        lots.apply((bytes(16), b"", -len(lots)), lot)
+        self._gifts += 1
+        lots.apply((bytes(16), b"", self._gifts), lot)
 
     def open_market(
         self,

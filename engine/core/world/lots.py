@@ -81,9 +81,6 @@ class Lots:
         self._changed = changed
         self._facts = facts.instrument_words
 
-    def __len__(self) -> int:
-        return len(self._by_key)
-
     def position(self, strategy: int, instrument: int) -> Position:
         """Return the position of one strategy in one instrument, flat if it never traded."""
         holders = self._positions.setdefault(instrument, {})
