@@ -41,6 +41,7 @@ class Kind(IntEnum):
     DONE = 100
     CONVERTED = 101
     RAIL_STATUS = 102
+    RECOVERED = 103
     # the core's own and the operator's
     TIMER = 128
     CONFIG = 129
@@ -98,8 +99,12 @@ class Liquidity(IntEnum):
 
 
 class Settlement(IntEnum):
-    """How far a fill has settled. Higher is later; only FAILED reverses a fill."""
+    """How far a fill has settled. Higher is later; only FAILED reverses a fill.
 
+    UNKNOWN is a word of the venue that is not known here: such a fill is not booked.
+    """
+
+    UNKNOWN = 0
     MATCHED = 1
     RETRYING = 2
     MINED = 3
@@ -166,6 +171,9 @@ class Reason(IntEnum):
     ORDERS_OPEN_MAX = 14
     INSUFFICIENT_SHARES = 15
     PRIVATE_STREAM_LOST = 16
+    NOT_RECOVERED = 17  # what earlier runs have left is not known yet
+    FILLS_UNSEEN = 18  # the last sign of the private feed, or its last read-back, is too old
+    UNEXPLAINED = 19  # what is held of the token contradicts the books
     # strategies and planner
     NO_EDGE = 32
     MIN_NOTIONAL = 33
@@ -175,6 +183,8 @@ class Reason(IntEnum):
     SUPERSEDED = 37
     RING_FULL = 38
     STRATEGY_FAILED = 39
+    CONTRADICTION = 40  # what the venue says of a fill cannot be: its market is halted
+    REVIVED = 41  # an order that was proven dead is alive
     # the signer's own policy
     POLICY_TOKEN = 64
     POLICY_PRICE = 65
@@ -232,3 +242,7 @@ class Reason(IntEnum):
     HALT_STOPPING = 199
     HALT_CORE_LOST = 200
     HALT_VENUE_LOST = 201
+    HALT_RECORD_DAMAGED = 202
+    HALT_ORDER_LOG = 203
+    HALT_RUNTIME_LOST = 204
+    HALT_NOT_STORED = 205  # of an earlier run: its latch could not be written

@@ -72,12 +72,16 @@ _BODIES: dict[Kind, list[tuple[Any, ...]]] = {
     ],
     Kind.BBO: [("bid", "<i8"), ("ask", "<i8")],
     Kind.TRADE: [("price", "<i8"), ("size", "<i8"), ("side", "u1"), ("_pad", "V7")],
+    # read_back_ns, of CLOB_USER alone: when the last read-back began that told everything there was
+    # to tell, balances included (local clock); 0 = none has. The private feed repeats its status
+    # at least once a second: it is the feed's sign of life.
     Kind.FEED_STATUS: [
         ("feed", "u1"),
         ("connection", "u1"),
         ("_pad", "V6"),
         ("connects", "<i8"),
         ("errors", "<i8"),
+        ("read_back_ns", "<i8"),
     ],
     Kind.ORDER_STATE: [
         ("order_hash", "V32"),
@@ -187,6 +191,22 @@ _BODIES: dict[Kind, list[tuple[Any, ...]]] = {
         ("_pad", "V7"),
         ("connects", "<i8"),
         ("errors", "<i8"),
+    ],
+    # An order of an earlier life of the signer, out of its order log, before anything else is sent.
+    # strategy: its number in this run's configuration, 0 = none has its name now. is_open: it has
+    # no end in the log, so it may be live. last: the list is complete; that record has order_id 0
+    # and names no order. The instrument is 0: indices are of one run, its fills name it.
+    Kind.RECOVERED: [
+        ("order_id", "<u8"),
+        ("order_hash", "V32"),
+        ("price", "<i8"),
+        ("size", "<i8"),
+        ("strategy", "u1"),
+        ("side", "u1"),
+        ("tif", "u1"),
+        ("is_open", "u1"),
+        ("last", "u1"),
+        ("_pad", "V3"),
     ],
     # BATCH: opens a batch of `records` inputs polled at local_ns. PUBLISHED: its `commands` left.
     Kind.TIMER: [("records", "<i8"), ("commands", "<i8")],
