@@ -34,6 +34,8 @@ PARAMS = EngineParams(
         orders_per_second_max=100,
         orders_open_max=50,
         cash_min=0,
+        private_sign_age_ns_max=1 << 62,
+        read_back_age_ns_max=1 << 62,
     ),
     strategies=(
         StrategyParams(

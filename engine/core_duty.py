@@ -28,6 +28,7 @@ from engine.core.batch import Batch
 from engine.core.engine import Engine
 from engine.core.params import EngineParams
 from engine.core.rehearsal import Rehearsal
+from engine.core.snapshots import Snapshots
 from engine.host.clock import Clock
 from engine.host.runfile import RunFile
 from engine.wire.codes import Kind, Reason, Source
@@ -54,13 +55,24 @@ COUNTERS = (
     "md_lost",
     "snapshots_wanted",
     "foreign_reports",
+    "contradictions",
+    "orders_external",
+    "orders_revived",
+    "is_recovered",
+    "fills_unseen",
+    "tokens_unexplained",
+    "unexplained_shares_micros",
     "equity_micros",
+    "cash_micros",
+    "cash_venue_micros",
     "cash_flow_micros",
     "exposure_micros",
     "instruments",
     "instruments_refused",
     "markets_open",
     "markets_halted",
+    "markets_without_book",
+    "rows_refused",
     "position_up",
     "position_down",
     "venue_ns",
@@ -88,6 +100,7 @@ class CoreDuty:
         self._at = {name: counters.index(name) for name in COUNTERS}
         self.engine = Engine(params)
         self._rehearsal = Rehearsal(params)
+        self._snapshots = Snapshots()
         self._sequence = 0
         self._stepped_ns = 0
         self._gauged_ns = 0
@@ -257,6 +270,8 @@ class CoreDuty:
         state["sequence"] = self._sequence
         for name, value in state.items():
             self._counters.set(self._at[name], value)
+        if self._snapshots.are_wanted(state["rows_refused"], state["markets_without_book"], now_ns):
+            self._counters.add(self._at["snapshots_wanted"])
 
 
 def _raise(_where: str, error: BaseException) -> None:

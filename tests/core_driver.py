@@ -24,6 +24,7 @@ from engine.wire.records import LEVELS_PER_RECORD, new, typed, words
 
 NOW_NS = 1_800_000_000_000_000_000
 SECOND = 1_000_000_000
+AFTER_NS = NOW_NS + (1 << 59)  # later than anything a test does
 UP, DOWN = 1, 2
 
 SPREAD = StrategyParams(
@@ -56,6 +57,8 @@ LIMITS = RiskLimits(
     orders_per_second_max=100,
     orders_open_max=50,
     cash_min=0,
+    private_sign_age_ns_max=1 << 60,
+    read_back_age_ns_max=1 << 60,
 )
 
 
@@ -107,11 +110,10 @@ class Driver:
         up = up or ({"0.48": "100"}, {"0.50": "100"})
         down = down or ({"0.50": "100"}, {"0.52": "100"})
         self.step(
-            feed_status(Source.CLOB_USER, Connection.CONNECTED),
             instrument(UP, fee_ppm),
             instrument(DOWN, fee_ppm),
             status(MarketStatus.OPEN),
-            cash(balance),
+            *account(balance),
         )
         return self.step(book(UP, *up), book(DOWN, *down))
 
@@ -136,6 +138,20 @@ def feed_status(feed: Source, connection: Connection, index: int = 0) -> np.ndar
     """Return the FEED_STATUS of a feed, or of one book of it."""
     record = new(Kind.FEED_STATUS)
     record["feed"], record["connection"], record["instrument"] = feed, connection, index
+    if feed == Source.CLOB_USER:
+        record["read_back_ns"] = AFTER_NS
+    return record
+
+
+def account(balance: int = 1_000 * MICROS) -> tuple[np.ndarray, ...]:
+    """Return the records that make the account known: its money, nothing of earlier runs."""
+    return cash(balance), recovered(), feed_status(Source.CLOB_USER, Connection.CONNECTED)
+
+
+def recovered() -> np.ndarray:
+    """Return the record that ends what the signer tells of earlier runs."""
+    record = new(Kind.RECOVERED)
+    record["last"] = 1
     return record
 
 
@@ -197,8 +213,9 @@ def report(kind: Kind, order_id: int, **fields: Any) -> np.ndarray:
 
 
 def fill(order_hash: bytes, price: str, size: str, **fields: Any) -> np.ndarray:
-    """Return a FILL of an order; trade, settlement and liquidity may be named."""
+    """Return a FILL of an order to buy Up; trade, settlement, side and others may be named."""
     record = new(Kind.FILL)
+    record["instrument"] = UP
     record["order_hash"] = np.void(order_hash)
     record["price"], record["size"] = micros_from_text(price), micros_from_text(size)
     record["fee"] = -1

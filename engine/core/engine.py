@@ -6,7 +6,7 @@ commands, byte for byte; that is what replay checks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -16,12 +16,12 @@ from engine.core.orders.submission import RECORDS
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
 from engine.core.reflex import FIRED, react
-from engine.core.reports import Reports
+from engine.core.reports import LOCAL_NS_WORD, Reports
 from engine.core.strategies.base import Event, State, Strategy
 from engine.core.strategies.load import load_strategy
 from engine.core.world.gauges import gauges_of, venue_ns_of
 from engine.core.world.instruments import Market, instrument_from_record
-from engine.core.world.orders import OrderState
+from engine.core.world.orders import Order, OrderState
 from engine.core.world.world import World
 from engine.math.units import MICROS
 from engine.wire.codes import Connection, FeeCurve, Kind, MarketStatus, Reason, Source
@@ -80,7 +80,8 @@ class Engine:
             Kind.BALANCE: self._on_balance,
             Kind.UNKNOWN: self._on_unknown,
         }
-        # What strategies have raised, and where; whoever steps the engine takes it out of here.
+        # What strategies have raised and the venue has contradicted, and where; the process that
+        # steps the engine takes it out of here.
         self.failures: list[tuple[str, Exception]] = []
         # Whether the next step is due at once: an armed take has fired in this one, and its order
         # leaves before anybody is asked what to do now.
@@ -160,13 +161,32 @@ class Engine:
 
     def _on_report(self, row: np.ndarray, sequence: int) -> None:
         """Take a report of the private or execution streams, and see to the orders it changed."""
-        for order in self._reports.apply(row):
+        self._see_to(self._reports.apply(row), sequence, int(row[LOCAL_NS_WORD]))
+
+    def _see_to(self, changed: Iterable[Order], sequence: int, local_ns: int) -> None:
+        reports = self._reports
+        recovery = reports.recovery
+        for order in changed:
+            if not recovery.is_idle:
+                recovery.on_changed(order, local_ns)
             market = self.world.instruments.market_of(order.instrument)
-            assert market is not None, f"an order has no market: {order}"
-            event = Event(market, sequence, int(row[3]))
+            if market is None:
+                assert order.instrument == 0, f"an order has no market: {order}"
+                continue
+            event = Event(market, sequence, local_ns)
             self._events[market.number] = event
             if order.state == _DONE:
                 self._planner.on_ended(self.world, order, event)
+            elif order.is_revived:
+                self._planner.cancel_revived(order, sequence)
+            if reports.contradicted:
+                self._on_contradiction(event)
+
+    def _on_contradiction(self, event: Event) -> None:
+        """The venue has said of a fill in this market what cannot be: nothing more goes into it."""
+        for order, wrong in self._reports.contradicted:
+            self._halt_market(event, order.strategy, Reason.CONTRADICTION, ValueError(wrong))
+        self._reports.contradicted.clear()
 
     def _on_unknown(self, row: np.ndarray, sequence: int) -> None:
         """An order whose id at the venue is not our hash: we do not know what we signed. Halt."""
@@ -181,8 +201,17 @@ class Engine:
 
     def _on_balance(self, row: np.ndarray, _sequence: int) -> None:
         record = typed(row, Kind.BALANCE)[0]
-        if record["instrument"] == 0:
-            self.world.cash.on_balance(int(record["balance"]))
+        index, balance = int(record["instrument"]), int(record["balance"])
+        world = self.world
+        if index == 0:
+            world.cash.on_balance(balance, is_recovered=world.is_recovered)
+            return
+        market = world.instruments.market_of(index)
+        if index >= world.books.capacity or (market is not None and market.payout_up >= 0):
+            return
+        if world.holdings.on_balance(index, balance, is_recovered=world.is_recovered):
+            text = f"balance contradicts the books: instrument={index}, balance={balance}"
+            self.failures.append((f"books={world.lots.size(index)}", ValueError(text)))
 
     def _on_instrument(self, row: np.ndarray, sequence: int) -> None:
         instrument = instrument_from_record(typed(row, Kind.INSTRUMENT)[0])
@@ -193,6 +222,8 @@ class Engine:
         self._outbox.forward(row, sequence)
         if market is not None:
             self._watch(market)
+            for index in (market.up.index, market.down.index):
+                self._see_to(self._reports.announced(index), sequence, int(row[LOCAL_NS_WORD]))
 
     def _on_status(self, row: np.ndarray, sequence: int) -> None:
         record = typed(row, Kind.STATUS)[0]
@@ -222,15 +253,24 @@ class Engine:
         record = typed(row, Kind.FEED_STATUS)[0]
         connected = int(record["connection"]) == Connection.CONNECTED
         if record["feed"] == Source.CLOB_USER:
-            self.world.sees_fills = connected
-            if connected:
-                self._wake_all(sequence)  # what was refused for want of it may be wanted still
+            self._on_private_feed(record, sequence, is_connected=connected)
         elif record["feed"] == Source.CLOB_MARKET and not connected:
             index = int(record["instrument"])
             if 0 < index < self.world.books.capacity:
                 self.world.books.forget(index)
             else:  # none is named, or one that is nobody's: then it may be any
                 self.world.books.forget_all()
+            self._wake_all(sequence)
+
+    def _on_private_feed(self, record: np.void, sequence: int, *, is_connected: bool) -> None:
+        """What was refused while our fills were not seen may be wanted still when they are."""
+        world, read_back_ns = self.world, int(record["read_back_ns"])
+        saw_fills = world.sees_fills
+        world.on_private_feed(int(record["local_ns"]), read_back_ns, is_connected=is_connected)
+        is_recovered = not world.is_recovered and self._reports.recovery.is_complete(read_back_ns)
+        if is_recovered:
+            world.recover()
+        if is_recovered or (world.sees_fills and not saw_fills):
             self._wake_all(sequence)
 
     def _on_halt(self, row: np.ndarray, sequence: int) -> None:
@@ -274,6 +314,7 @@ class Engine:
         if now_ns - self._swept_ns < due_ns:
             return
         self._swept_ns = now_ns
+        self._see_to(self._reports.adopt_strangers(), trace, now_ns)
         for index in self.world.orders.instruments_working():
             market = self.world.instruments.market_of(index)
             if market is not None and market.number not in self._events:
@@ -303,10 +344,14 @@ class Engine:
 
     def _fence(self, strategy: int, event: Event, error: Exception) -> None:
         """Halt the market that a strategy failed on; all others trade on."""
+        self._halt_market(event, strategy, Reason.STRATEGY_FAILED, error)
+
+    def _halt_market(self, event: Event, strategy: int, reason: Reason, error: Exception) -> None:
         market = event.market
-        self.world.halt_market(market)
-        self._planner.fence(self.world, strategy, event)
-        name, pair = self.params.strategies[strategy - 1].name, (market.up.index, market.down.index)
+        self.world.halt_market(market, reason)
+        self._planner.fence(self.world, strategy, event, reason)
+        name = self.params.strategies[strategy - 1].name if strategy else "elsewhere"
+        pair = market.up.index, market.down.index
         where = f"strategy={name}, market={market.number}, instruments={pair[0]},{pair[1]}"
         self.failures.append((where, error))
 
@@ -318,6 +363,9 @@ class Engine:
             "commands": self._commands,
             "fills": self._reports.fills,
             "foreign_reports": self._reports.foreign,
+            "contradictions": self._reports.contradictions,
+            "orders_external": self._reports.external,
+            "orders_revived": self._reports.revived,
             "venue_ns": self._venue_ns,
             **gauges_of(self.world),
         }

@@ -26,6 +26,8 @@ class RiskLimits:
     orders_per_second_max: int
     orders_open_max: int
     cash_min: int
+    private_sign_age_ns_max: int
+    read_back_age_ns_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def from_settings(settings: Mapping[str, Any], *, run_seed: int) -> EngineParams
         orders_per_second_max=int(risk["orders_per_second_max"]),
         orders_open_max=int(risk["orders_open_max"]),
         cash_min=_scaled("cash_usd_min", risk["cash_usd_min"]),
+        private_sign_age_ns_max=_scaled("private_silence_ms_max", risk["private_silence_ms_max"]),
+        read_back_age_ns_max=_scaled("read_back_age_ms_max", risk["read_back_age_ms_max"]),
     )
     return EngineParams(
         run_seed=run_seed,

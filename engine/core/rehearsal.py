@@ -21,7 +21,17 @@ from engine.wire.records import BODY_WORD, new, words
 UP, DOWN = 1, 2
 _NEW_ORDER = int(Kind.NEW_ORDER)
 _MUCH = 1 << 60
-_LIMITS = RiskLimits(_MUCH, _MUCH, _MUCH, _MUCH, _MUCH, _MUCH, cash_min=-_MUCH)
+_LIMITS = RiskLimits(
+    _MUCH,
+    _MUCH,
+    _MUCH,
+    _MUCH,
+    _MUCH,
+    _MUCH,
+    cash_min=-_MUCH,
+    private_sign_age_ns_max=_MUCH,
+    read_back_age_ns_max=_MUCH,
+)
 _SECOND = 1_000_000_000
 _OPEN_S, _CLOSE_S = 1_000_000_000, (1 << 32) - 1  # a window no process outlives at a second a run
 _BID, _ASK = (380_000, 390_000), (410_000, 400_000)  # of both books, in turn
@@ -86,11 +96,15 @@ def _opening() -> np.ndarray:
     instruments["open_s"], instruments["close_s"] = _OPEN_S, _CLOSE_S
     status = new(Kind.STATUS)
     status["instrument"], status["status"], status["payout"] = UP, MarketStatus.OPEN, -1
-    private = new(Kind.FEED_STATUS)
-    private["feed"], private["connection"] = Source.CLOB_USER, Connection.CONNECTED
     cash = new(Kind.BALANCE)
     cash["balance"] = _MUCH
-    return np.concatenate([words(records) for records in (instruments, status, private, cash)])
+    recovered = new(Kind.RECOVERED)
+    recovered["last"] = 1
+    private = new(Kind.FEED_STATUS)
+    private["feed"], private["connection"] = Source.CLOB_USER, Connection.CONNECTED
+    private["local_ns"] = private["read_back_ns"] = _OPEN_S * _SECOND
+    records = instruments, status, cash, recovered, private
+    return np.concatenate([words(each) for each in records])
 
 
 def _tick(turn: int, flags: int = 0) -> np.ndarray:

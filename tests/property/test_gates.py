@@ -22,6 +22,7 @@ from engine.wire.codes import Reason, Side
 
 NOW_NS, SECOND = 1_800_000_000_000_000_000, 1_000_000_000
 AGE_NS_MAX, RATE = LIMITS.book_age_ns_max, 3
+SIGN_NS_MAX, READ_NS_MAX = SECOND // 2, 10 * SECOND
 Row = dict[str, int]
 
 cents = st.integers(0, 100).map(lambda n: n * 10_000)
@@ -30,7 +31,7 @@ flags = st.integers(0, 1)
 
 CANDIDATES = st.fixed_dictionaries(
     {
-        "STRATEGY": st.just(1),
+        "STRATEGY": st.sampled_from([1, 2]),
         "INSTRUMENT": st.sampled_from([1, 2]),
         "SIDE": st.sampled_from([0, 1]),
         "PRICE": cents | st.just(455_000),
@@ -66,12 +67,22 @@ FACTS = st.fixed_dictionaries(
         "BEST_SELL": cents | st.just(f.NO_SELL),
         "EXPOSURE": small,
         "HELD": small,
+        "IS_DISPUTED": st.sampled_from([0, 0, 0, 1]),
+        "OWN 1": small,
+        "OWN 2": small,
+        "OWN_SELLS 1": small,
+        "OWN_SELLS 2": small,
     }
 )
 ACCOUNT = st.fixed_dictionaries(
     {
         "HALTED": st.sampled_from([0, 0, 0, 5]),
         "SEES_FILLS": mostly,
+        "IS_RECOVERED": mostly,
+        "SIGN_NS": st.sampled_from([NOW_NS, NOW_NS, NOW_NS - SIGN_NS_MAX, NOW_NS - SECOND]),
+        "READ_BACK_NS": st.sampled_from([NOW_NS, NOW_NS, NOW_NS - READ_NS_MAX, 0]),
+        "SIGN_AGE_NS_MAX": st.just(SIGN_NS_MAX),
+        "READ_BACK_AGE_NS_MAX": st.just(READ_NS_MAX),
         "CASH_KNOWN": mostly,
         "CASH_OPENING": st.sampled_from([0, 100 * MICROS, 100 * MICROS]),
         "CASH_FLOW": st.sampled_from([0, 0, -60 * MICROS]),
@@ -96,7 +107,7 @@ World = tuple[Row, tuple[Row, Row], tuple[Row, Row], Row, list[int]]
 def arrays(world: World) -> dict[str, Any]:
     """Return a world as the kernels see it."""
     wish, tops, known, account, opened = world
-    facts = f.Facts(3, LIMITS)
+    facts = f.Facts(3, LIMITS, 2)
     rows = np.zeros((1, c.COLUMNS), np.int64)
     touches = np.zeros((3, b.TOP_COLUMNS), np.int64)
     for name, value in wish.items():
@@ -105,7 +116,9 @@ def arrays(world: World) -> dict[str, Any]:
         for name, value in tops[index - 1].items():
             touches[index, getattr(b, name)] = value
         for name, value in known[index - 1].items():
-            facts.instruments[index, getattr(f, name)] = value
+            name, _, strategy = name.partition(" ")
+            column = getattr(f, name) + f.OWN_COLUMNS * int(strategy or 0)
+            facts.instruments[index, column] = value
         facts.instruments[index, [f.COMPLEMENT, f.MARKET]] = 3 - index, 1
     for name, value in account.items():
         facts.account[getattr(f, name)] = value
@@ -121,7 +134,8 @@ def refusals(world: World) -> dict[str, Reason]:
     i = wish["INSTRUMENT"] - 1
     top, fact, other, market = tops[i], known[i], known[1 - i], known[0]
     is_buy = wish["SIDE"] == Side.BUY
-    reduces = not is_buy and wish["SIZE"] <= fact["HELD"] - fact["SELLS"]
+    own, offered = (fact[f"{name} {wish['STRATEGY']}"] for name in ("OWN", "OWN_SELLS"))
+    reduces = not is_buy and wish["SIZE"] <= own - offered
     free = account["CASH_OPENING"] + account["CASH_FLOW"] - account["RESERVED"]
     free -= account["CASH_MIN"]
     believed = top["STATE"] == b.LIVE and top["CERTIFIED"] == 1
@@ -132,10 +146,14 @@ def refusals(world: World) -> dict[str, Reason]:
         crosses |= wish["POST_ONLY"] == 1 and across > 0 and across + wish["PRICE"] >= MICROS
     else:
         crosses = fact["BEST_BUY"] >= wish["PRICE"] and fact["BEST_BUY"] > 0
-    is_covered = wish["FEE"] <= free if is_buy else fact["SELLS"] <= fact["HELD"]
+    is_covered = wish["FEE"] <= free if is_buy else offered <= own
     passes = {
         "halt": account["HALTED"] == 0 or reduces,
+        "recovered": account["IS_RECOVERED"] == 1,
         "private_stream": account["SEES_FILLS"] == 1,
+        "fills_seen": NOW_NS - account["SIGN_NS"] <= SIGN_NS_MAX
+        and NOW_NS - account["READ_BACK_NS"] <= READ_NS_MAX,
+        "explained": fact["IS_DISPUTED"] == 0,
         "market_open": fact["IS_OPEN"] == 1,
         "stale_book": believed and NOW_NS - top["LOCAL_NS"] <= AGE_NS_MAX,
         "fee_known": wish["POST_ONLY"] == 1 or fact["IS_FEE_KNOWN"] == 1,
@@ -161,7 +179,10 @@ def refusals(world: World) -> dict[str, Reason]:
         "price_on_tick": Reason.PRICE_OFF_TICK,
         "size_min": Reason.SIZE_TOO_SMALL,
         "market_open": Reason.MARKET_CLOSED,
+        "recovered": Reason.NOT_RECOVERED,
         "private_stream": Reason.PRIVATE_STREAM_LOST,
+        "fills_seen": Reason.FILLS_UNSEEN,
+        "explained": Reason.UNEXPLAINED,
         "cash": Reason.INSUFFICIENT_CASH,
         "shares": Reason.INSUFFICIENT_SHARES,
         "crosses_own": Reason.WOULD_CROSS_OWN,
@@ -175,10 +196,13 @@ def refusals(world: World) -> dict[str, Reason]:
     }
 
 
-MOVING = ["halt", "private_stream", "market_open", "same_terms"]
+MOVING = ["halt", "private_stream", "fills_seen", "explained", "market_open", "same_terms"]
 OPENING = [
     "halt",
     "private_stream",
+    "recovered",
+    "fills_seen",
+    "explained",
     "market_open",
     "stale_book",
     "fee_known",
@@ -229,12 +253,22 @@ GOOD: World = (
             "BEST_SELL": f.NO_SELL,
             "EXPOSURE": 0,
             "HELD": 0,
+            "IS_DISPUTED": 0,
+            "OWN 1": 0,
+            "OWN 2": 0,
+            "OWN_SELLS 1": 0,
+            "OWN_SELLS 2": 0,
         }
         for _ in range(2)
     ),  # type: ignore[assignment]
     {
         "HALTED": 0,
         "SEES_FILLS": 1,
+        "IS_RECOVERED": 1,
+        "SIGN_NS": NOW_NS,
+        "READ_BACK_NS": NOW_NS,
+        "SIGN_AGE_NS_MAX": SIGN_NS_MAX,
+        "READ_BACK_AGE_NS_MAX": READ_NS_MAX,
         "CASH_KNOWN": 1,
         "CASH_OPENING": 100 * MICROS,
         "CASH_FLOW": 0,
@@ -286,6 +320,7 @@ def test_the_first_gate_that_refuses_stops_the_order(world: World) -> None:
     spent, sold = (wish["NOTIONAL"], 0) if is_buy else (0, wish["SIZE"])
     more = at["facts"] - before[0]
     assert (more[i, f.BUYS], more[i, f.SELLS], more[1, f.EXPOSURE]) == (spent, sold, spent)
+    assert more[i, f.OWN_SELLS + f.OWN_COLUMNS * wish["STRATEGY"]] == sold
     grown = at["account"] - before[1]
     assert (grown[f.WORKING], grown[f.RESERVED], grown[f.TOTAL_EXPOSURE]) == (1, spent, spent)
     bests = at["facts"][i, [f.BEST_BUY, f.BEST_SELL]].tolist()
@@ -342,7 +377,7 @@ def test_no_orders_a_second_is_a_way_to_trade_not_at_all() -> None:
 @pytest.mark.parametrize("limit", [-1, 0, 1, f.RATE_SEEN_MAX, f.RATE_SEEN_MAX + 1, 1 << 60])
 def test_a_rate_beyond_what_is_counted_is_held_to_it(limit: int) -> None:
     """Never to more than was asked for, and there is room for as many stamps."""
-    facts = f.Facts(2, replace(LIMITS, orders_per_second_max=limit))
+    facts = f.Facts(2, replace(LIMITS, orders_per_second_max=limit), 1)
     held = facts.account[f.RATE_MAX]
     assert held == max(0, min(limit, f.RATE_SEEN_MAX))
     assert len(facts.account) >= f.RING + held

@@ -39,7 +39,7 @@ FILLS = st.lists(
 
 def book(fills: list[Fill]) -> Lots:
     """Apply every report of every fill."""
-    lots = Lots(Facts(2, LIMITS), set())
+    lots = Lots(Facts(2, LIMITS, 1), set())
     for number, fill in enumerate(fills):
         for state in fill.states:
             notional = fill.price * fill.size // 1_000_000

@@ -13,9 +13,8 @@ from core_driver import (
     NOW_NS,
     SPREAD,
     UP,
+    account,
     book,
-    cash,
-    feed_status,
     instrument,
     params,
     report,
@@ -29,7 +28,7 @@ from engine.tape.format import ENTRY_BYTES
 from engine.tape.reader import TapeReader
 from engine.tape.replay import Core, Verdict, replay
 from engine.tape.writer import TapeWriter
-from engine.wire.codes import Connection, Kind, MarketStatus, Reason, Source
+from engine.wire.codes import Kind, MarketStatus, Reason
 from engine.wire.records import new, typed, words
 
 
@@ -205,9 +204,8 @@ def core_tape(*more: StrategyParams) -> TapeBuilder:
             row[:, 3] = tape.now_ns
         taped(engine, tape, *rows)
 
-    online = feed_status(Source.CLOB_USER, Connection.CONNECTED)
     is_open = status(MarketStatus.OPEN)
-    step(online, instrument(UP), instrument(DOWN), is_open, cash(1_000_000_000))
+    step(*account(), instrument(UP), instrument(DOWN), is_open)
     random = np.random.default_rng(3)
     for number in range(200):
         mid = int(random.integers(20, 80))

@@ -14,9 +14,8 @@ from core_driver import (
     NOW_NS,
     SPREAD,
     UP,
+    account,
     book,
-    cash,
-    feed_status,
     instrument,
     params,
     status,
@@ -30,7 +29,7 @@ from engine.cli.tape import tape_app
 from engine.core.engine import Engine
 from engine.tape.format import ENTRY_BYTES, TapeError
 from engine.tape.reader import TapeReader
-from engine.wire.codes import Connection, MarketStatus, Source
+from engine.wire.codes import MarketStatus
 from engine.wire.records import words
 
 
@@ -49,10 +48,9 @@ def core_tape(tmp_path: Path) -> Path:
     engine = Engine(params(DUTCH, SPREAD))
     tape = TapeBuilder(engine.params.to_json())
     tape.now_ns = NOW_NS
-    online = feed_status(Source.CLOB_USER, Connection.CONNECTED)
     is_open = status(MarketStatus.OPEN)
     for inputs in (
-        [online, instrument(UP), instrument(DOWN), is_open, cash(1_000_000_000)],
+        [instrument(DOWN), instrument(UP), *account(), is_open],
         [book(UP, {"0.48": "100"}, {"0.50": "100"}), book(DOWN, {"0.50": "100"}, {"0.52": "100"})],
     ):
         tape.now_ns += 1_000_000

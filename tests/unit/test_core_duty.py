@@ -13,9 +13,8 @@ from core_driver import (
     DUTCH,
     SPREAD,
     UP,
+    account,
     book,
-    cash,
-    feed_status,
     fill,
     instrument,
     params,
@@ -43,7 +42,7 @@ from engine.tape.format import TapeHeader
 from engine.tape.reader import TapeReader
 from engine.tape.replay import Verdict, replay
 from engine.tape.writer import TapeWriter
-from engine.wire.codes import Connection, Flag, Kind, MarketStatus, Source
+from engine.wire.codes import Flag, Kind, MarketStatus
 from engine.wire.records import words
 
 RUN_ID, ROWS = 7, 1 << 12
@@ -71,8 +70,8 @@ class Rig:
 
     def open_market(self) -> None:
         """Publish a market that trades; its books come next."""
-        self.private.offer(words(feed_status(Source.CLOB_USER, Connection.CONNECTED)))
-        self.private.offer(words(cash(10**9)))
+        for record in account(10**9):
+            self.private.offer(words(record))
         for record in (instrument(UP), instrument(DOWN), status(MarketStatus.OPEN)):
             self.market.publish(words(record))
 

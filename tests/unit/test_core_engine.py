@@ -13,6 +13,7 @@ from core_driver import (
     SPREAD,
     UP,
     Driver,
+    account,
     book,
     cash,
     feed_status,
@@ -21,6 +22,7 @@ from core_driver import (
     levels,
     of_kind,
     params,
+    recovered,
     report,
     status,
 )
@@ -28,7 +30,7 @@ from core_driver import (
 from engine.core.engine import Engine
 from engine.core.params import EngineParams
 from engine.core.world.orders import OrderState
-from engine.math.units import MICROS
+from engine.math.units import MICROS, text_from_micros
 from engine.wire.codes import (
     Connection,
     Kind,
@@ -224,7 +226,9 @@ def test_nothing_is_opened_while_our_own_fills_cannot_be_seen() -> None:
 def test_what_could_not_be_quoted_is_quoted_once_our_fills_are_seen() -> None:
     """The books stand still: the private stream's coming is cause enough to ask again."""
     driver = Driver(SPREAD)
-    driver.step(instrument(UP), instrument(DOWN), status(MarketStatus.OPEN), cash(1_000 * MICROS))
+    lost = feed_status(Source.CLOB_USER, Connection.DISCONNECTED)
+    known = cash(1_000 * MICROS), recovered(), lost
+    driver.step(instrument(UP), instrument(DOWN), status(MarketStatus.OPEN), *known)
     books = book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"})
     refused = driver.step(*books)
     assert {int(d["reason"]) for d in of_kind(refused, Kind.DECISION)} == {
@@ -260,8 +264,8 @@ def test_an_order_id_that_is_not_our_hash_halts() -> None:
 def test_nothing_is_bought_before_the_balance_is_known() -> None:
     """A missing input of a gate refuses; it is never assumed."""
     driver = Driver(SPREAD)
-    seen = feed_status(Source.CLOB_USER, Connection.CONNECTED)
-    driver.step(seen, instrument(UP), instrument(DOWN), status(MarketStatus.OPEN))
+    seen = recovered(), feed_status(Source.CLOB_USER, Connection.CONNECTED)
+    driver.step(*seen, instrument(UP), instrument(DOWN), status(MarketStatus.OPEN))
     out = driver.step(
         book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"})
     )
@@ -272,8 +276,7 @@ def test_nothing_is_bought_before_the_balance_is_known() -> None:
 def test_a_market_the_venue_has_not_opened_is_not_traded() -> None:
     """Instruments, books and cash are there; without the venue's word no order leaves."""
     driver = Driver(SPREAD)
-    seen = feed_status(Source.CLOB_USER, Connection.CONNECTED)
-    driver.step(seen, instrument(UP), instrument(DOWN), cash(1_000 * MICROS))
+    driver.step(*account(), instrument(UP), instrument(DOWN))
     books = (book(UP, {"0.48": "9"}, {"0.50": "9"}), book(DOWN, {"0.50": "9"}, {"0.52": "9"}))
     assert not of_kind(driver.step(*books), Kind.NEW_ORDER)
     assert of_kind(driver.step(status(MarketStatus.OPEN)), Kind.NEW_ORDER)
@@ -410,10 +413,10 @@ def test_inventory_makes_the_heavy_side_stop_quoting() -> None:
     live(driver, orders[0])
     order = orders[0]
     for number in range(3):
-        order_hash = bytes([number + 1]) * 32
+        order_hash, price = bytes([number + 1]) * 32, text_from_micros(int(order["price"]))
         out = driver.step(
             report(Kind.SIGNED, int(order["order_id"]), order_hash=order_hash),
-            fill(order_hash, "0.48", "20", liquidity=Liquidity.MAKER, trade_id=order_hash[:16]),
+            fill(order_hash, price, "20", liquidity=Liquidity.MAKER, trade_id=order_hash[:16]),
         )
         placed = [o for o in of_kind(out, Kind.NEW_ORDER) if o["instrument"] == UP]
         if placed:

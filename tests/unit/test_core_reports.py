@@ -18,7 +18,16 @@ READ = [
     (Kind.UNKNOWN, reports._REJECT, ("order_id", "reason")),
     (Kind.DONE, reports._DONE, ("order_id", "matched", "reason")),
     (Kind.FILL, reports._FILL, reports.Fill._fields),
-    (Kind.ORDER_STATE, reports._ORDER_STATE, ("order_hash", "matched", "status")),
+    (
+        Kind.ORDER_STATE,
+        reports._ORDER_STATE,
+        ("order_hash", "price", "size", "matched", "status", "side"),
+    ),
+    (
+        Kind.RECOVERED,
+        reports._RECOVERED,
+        ("order_id", "order_hash", "price", "size", "strategy", "side", "tif", "is_open", "last"),
+    ),
 ]
 
 

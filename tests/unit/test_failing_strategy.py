@@ -9,9 +9,8 @@ from core_driver import (
     DUTCH,
     SPREAD,
     Driver,
+    account,
     book,
-    cash,
-    feed_status,
     fill,
     of_kind,
     params,
@@ -26,13 +25,11 @@ from engine.core.rehearsal import Rehearsal
 from engine.core.world.orders import Order
 from engine.math.units import MICROS
 from engine.wire.codes import (
-    Connection,
     Kind,
     Liquidity,
     MarketStatus,
     OrderStatus,
     Reason,
-    Source,
     Tif,
 )
 from engine.wire.records import new
@@ -46,7 +43,7 @@ TOO_LOW = book(UP, {"0.28": "100"}, {"0.30": "100"})
 def begun(*strategies: StrategyParams) -> Driver:
     """Return a driver whose two markets have been opened."""
     driver = Driver(*strategies)
-    driver.step(feed_status(Source.CLOB_USER, Connection.CONNECTED), cash(1_000 * MICROS))
+    driver.step(*account())
     for number in (0, 1):
         driver.step(*listing(number), *books(number))
     return driver
@@ -123,7 +120,7 @@ def test_quotes_are_pulled_when_a_rejection_has_made_their_strategy_forget_them(
 def test_a_quote_of_the_very_step_is_pulled_too() -> None:
     """A strategy asked before the one that fails has its order on the way: its ACK is its end."""
     driver = Driver(SPREAD, raiser(limit=990_000))
-    driver.step(feed_status(Source.CLOB_USER, Connection.CONNECTED), cash(1_000 * MICROS))
+    driver.step(*account())
     said = driver.step(*listing(0), *books(0))
     assert len(of_kind(said, Kind.NEW_ORDER)) == 2
     assert said[-1]["reason"] == FAILED
@@ -174,7 +171,7 @@ def test_a_take_that_left_in_the_step_before_is_an_order_like_any_other() -> Non
 def test_the_venue_does_not_reopen_it() -> None:
     """The market is halted for the run: that it accepts orders by now makes nobody quote."""
     driver = Driver(raiser(), SPREAD)
-    driver.step(feed_status(Source.CLOB_USER, Connection.CONNECTED), cash(1_000 * MICROS))
+    driver.step(*account())
     up, down, is_open = listing(0)
     driver.step(up, down, TOO_LOW)
     driver.step(is_open)

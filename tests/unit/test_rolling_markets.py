@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from core_driver import SPREAD, Driver, book, cash, feed_status, of_kind, report
+from core_driver import SPREAD, Driver, account, book, of_kind, report
 from listings import books, listing, status
 
 from engine.core.world.books import ASK, BID, Books
 from engine.math.units import MICROS
-from engine.wire.codes import Connection, Kind, MarketStatus, OrderStatus, Source
+from engine.wire.codes import Kind, MarketStatus, OrderStatus
 
 LOWER = {"0.46": "100"}, {"0.48": "100"}
 
@@ -18,7 +18,7 @@ LOWER = {"0.46": "100"}, {"0.48": "100"}
 def begun() -> Driver:
     """Return a driver that quotes whatever opens."""
     driver = Driver(SPREAD)
-    driver.step(feed_status(Source.CLOB_USER, Connection.CONNECTED), cash(1_000 * MICROS))
+    driver.step(*account())
     return driver
 
 

@@ -66,7 +66,7 @@ SEEN = {"bid": BID_NOW, "ask": ASK_NOW, "book_age_ns": AGE_NS, "edge": -3}
 def test_an_order_leaves_as_the_wire_has_it() -> None:
     """DECISION and NEW_ORDER, every field in its place, nothing of former records between, and the
     rows around them untouched."""
-    facts = Facts(4, LIMITS)
+    facts = Facts(4, LIMITS, 2)
     out = np.full((5, 16), -1, np.int64)
     rows = candidate(REASON=-1)
     submission.leave(rows, 1, TRACE, TRIGGER_NS, SEED, NOW_NS, touches(), facts.account, out, 2)

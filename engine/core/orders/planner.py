@@ -102,7 +102,9 @@ class Planner:
 
     def on_ended(self, world: World, order: Order, event: Event) -> None:
         """React to the end of an order: a refused quote is not repeated, a basket is completed."""
-        if order.reason not in (Reason.FILLED, Reason.SUPERSEDED, Reason.CANCELED):
+        if order.reason not in (Reason.FILLED, Reason.SUPERSEDED, Reason.CANCELED) and not (
+            order.is_revived
+        ):
             self._desired.get(order.instrument, {}).pop(order.strategy, None)
         if order.basket:
             repair = self._baskets.on_leg_ended(world, order)
@@ -117,23 +119,27 @@ class Planner:
             order.cancel_requested = True
         self._outbox.cancel_all(reason, trace)
 
-    def fence(self, world: World, strategy: int, event: Event) -> None:
-        """Say that a strategy failed on a market, and leave it."""
-        self._submitter.tell_failed(world, strategy, event)
+    def fence(self, world: World, strategy: int, event: Event, reason: Reason) -> None:
+        """Say why a market is halted, and leave it. strategy: on account of which one."""
+        self._submitter.tell_halted(world, strategy, event, reason)
         self.leave(world, event)
+
+    def cancel_revived(self, order: Order, trace: int) -> None:
+        """Cancel an order that was over and is alive: no quote of it is wanted any more."""
+        self._cancel(order, Reason.REVIVED, trace)
 
     def leave(self, world: World, event: Event) -> None:
         """Want nothing in a halted market: cancel what rests in it, disarm what is armed.
 
         Only what was acknowledged can be cancelled, so this is for every event of such a market.
         """
-        market, trace = event.market, event.trace
+        market, trace, reason = event.market, event.trace, Reason(event.market.halt_reason)
         for index in (market.up.index, market.down.index):
             self._desired.pop(index, None)
             for order in world.orders.working(index):
-                if order.tif == _GTC:
-                    self._cancel(order, Reason.STRATEGY_FAILED, trace)
-        self.armed.disarm_market(world, market, Reason.STRATEGY_FAILED, trace)
+                if order.tif == _GTC and order.strategy:
+                    self._cancel(order, reason, trace)
+        self.armed.disarm_market(world, market, reason, trace)
 
     def _cancel(self, order: Order, reason: Reason, trace: int) -> None:
         """Cancel an order that rests; one that may still be on its way is left for its ACK."""
@@ -143,7 +149,9 @@ class Planner:
             self._outbox.cancel(order.order_id, index, strategy, reason, trace)
 
     def _reconcile(self, world: World, strategy: int, index: int, event: Event) -> None:
-        wanted = list(self._desired[index][strategy])
+        # A quote whose fill would not be seen is pulled; it is still wanted when it would be.
+        is_blind = world.is_blind
+        wanted = [] if is_blind else list(self._desired[index][strategy])
         blocked = False
         for order in world.orders.working(index):
             if order.strategy != strategy or order.tif != _GTC:
@@ -153,7 +161,8 @@ class Planner:
                 wanted.remove(match_)
                 continue
             blocked = True
-            self._cancel(order, Reason.SUPERSEDED, event.trace)
+            reason = Reason.FILLS_UNSEEN if is_blind else Reason.SUPERSEDED
+            self._cancel(order, reason, event.trace)
         if not blocked:
             for price, size in wanted:
                 self._rest(world, strategy, index, price, size, event)
@@ -229,7 +238,8 @@ class Planner:
 def _order_of(order_id: int, strategy: int, take: Take, leg: int) -> Order:
     """Return the order a take has become."""
     tif = _FOK if take.fill_or_kill else _FAK
-    return Order(order_id, strategy, take.instrument, take.side, take.limit, take.size, tif, leg)
+    instrument, side, limit, size, _, _, budget = take
+    return Order(order_id, strategy, instrument, side, limit, size, tif, leg, budget)
 
 
 def _same(order: Order, wanted: tuple[int, int]) -> bool:

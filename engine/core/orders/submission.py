@@ -32,6 +32,8 @@ from engine.core.world.facts import (
     EXPOSURE,
     MARKET,
     OPENED,
+    OWN_COLUMNS,
+    OWN_SELLS,
     RATE_MAX,
     RESERVED,
     RING,
@@ -155,6 +157,7 @@ def reserve(c, k, facts, account):  # type: ignore[no-untyped-def]
     account[WORKING] += 1
     if c[k, SIDE] == _SELL:
         facts[i, SELLS] += c[k, SIZE]
+        facts[i, OWN_SELLS + OWN_COLUMNS * c[k, STRATEGY]] += c[k, SIZE]
         facts[i, BEST_SELL] = min(facts[i, BEST_SELL], c[k, PRICE])
     else:
         facts[i, BUYS] += c[k, NOTIONAL]

@@ -78,10 +78,10 @@ class Submitter:
         write_decision(rows, self._refused, event.trace, world.now_ns, tops, out, at)
         self._outbox.count += 1
 
-    def tell_failed(self, world: World, strategy: int, event: Event) -> None:
-        """Write the DECISION that says a strategy failed on a market: of Up, and about no order."""
+    def tell_halted(self, world: World, strategy: int, event: Event, reason: Reason) -> None:
+        """Write the DECISION that says why a market is halted: of Up, and about no order."""
         self.put(0, world, strategy, event.market.up.index, _BUY, 0, 0, _GTC, 0)
-        self._candidates.rows[0, REASON] = Reason.STRATEGY_FAILED
+        self._candidates.rows[0, REASON] = reason
         self._refused = 0
         self.tell_refused(world, event)
 

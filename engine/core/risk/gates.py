@@ -1,7 +1,7 @@
 """The risk gates: pure, named, asked in order; the first answer other than OK stops the order.
 
 A gate whose input is missing refuses (no balance yet, no fee curve): it never assumes. All of them
-read the same arrays and are compiled into whoever asks, so fifteen questions are one jitted call.
+read the same arrays and are compiled into the function that asks: eighteen questions, one call.
 
 Every gate takes (c, k, tops, facts, account, now_ns): row `k` of the candidates
 (`engine.core.orders.candidates`), the touches (`engine.core.world.books`), and what is known of
@@ -23,6 +23,7 @@ from engine.core.orders.candidates import (
     PRICE,
     SIDE,
     SIZE,
+    STRATEGY,
     TERMS,
 )
 from engine.core.world import facts as f
@@ -41,6 +42,8 @@ _ORDER_RATE, _INSUFFICIENT_CASH = int(Reason.ORDER_RATE), int(Reason.INSUFFICIEN
 _INSUFFICIENT_SHARES = int(Reason.INSUFFICIENT_SHARES)
 _WOULD_CROSS_OWN, _ORDERS_OPEN_MAX = int(Reason.WOULD_CROSS_OWN), int(Reason.ORDERS_OPEN_MAX)
 _SUPERSEDED = int(Reason.SUPERSEDED)
+_NOT_RECOVERED, _FILLS_UNSEEN = int(Reason.NOT_RECOVERED), int(Reason.FILLS_UNSEEN)
+_UNEXPLAINED = int(Reason.UNEXPLAINED)
 
 Gate = Callable[..., Any]
 
@@ -52,10 +55,19 @@ def _gate(function: Gate) -> Gate:
 
 
 @_gate
+def own(c, k):  # type: ignore[no-untyped-def]
+    """The column of what its strategy holds; the next is what its strategy has offered."""
+    return f.OWN + f.OWN_COLUMNS * c[k, STRATEGY]
+
+
+@_gate
 def reduces(c, k, facts):  # type: ignore[no-untyped-def]
-    """Whether it only sells what we hold and have not offered."""
-    i = c[k, INSTRUMENT]
-    return c[k, SIDE] == _SELL and c[k, SIZE] <= facts[i, f.HELD] - facts[i, f.SELLS]
+    """Whether it only sells what its own strategy holds and has not offered.
+
+    What another one holds is not its to sell: the two would cost each other their cost.
+    """
+    i, at = c[k, INSTRUMENT], own(c, k)
+    return c[k, SIDE] == _SELL and c[k, SIZE] <= facts[i, at] - facts[i, at + 1]
 
 
 @_gate
@@ -75,6 +87,26 @@ def halt(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  #
 def private_stream(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Nothing is opened while our own fills cannot be seen."""
     return 0 if account[f.SEES_FILLS] == 1 else _PRIVATE_STREAM_LOST
+
+
+@_gate
+def recovered(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Nothing is opened before it is known what earlier runs have left."""
+    return 0 if account[f.IS_RECOVERED] == 1 else _NOT_RECOVERED
+
+
+@_gate
+def fills_seen(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """The private feed must live, and have read the account back not long ago."""
+    lives = now_ns - account[f.SIGN_NS] <= account[f.SIGN_AGE_NS_MAX]
+    reads = now_ns - account[f.READ_BACK_NS] <= account[f.READ_BACK_AGE_NS_MAX]
+    return 0 if lives and reads else _FILLS_UNSEEN
+
+
+@_gate
+def explained(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """What the venue says is held of the token must be what the books say."""
+    return _UNEXPLAINED if facts[c[k, INSTRUMENT], f.IS_DISPUTED] == 1 else 0
 
 
 @_gate
@@ -155,7 +187,7 @@ def cash(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  #
 
 @_gate
 def shares(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Only shares we hold and have not offered may be sold."""
+    """A strategy may only sell shares of its own that it has not offered."""
     return 0 if c[k, SIDE] == _BUY or reduces(c, k, facts) else _INSUFFICIENT_SHARES
 
 
@@ -190,7 +222,8 @@ def covered(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
     """What is reserved already must still be ours: money and fee of a buy, shares of a sale."""
     i = c[k, INSTRUMENT]
     if c[k, SIDE] == _SELL:
-        return _INSUFFICIENT_SHARES if facts[i, f.SELLS] > facts[i, f.HELD] else 0
+        at = own(c, k)
+        return _INSUFFICIENT_SHARES if facts[i, at + 1] > facts[i, at] else 0
     return 0 if c[k, FEE] <= free_cash(account) else _INSUFFICIENT_CASH
 
 
@@ -200,6 +233,9 @@ def opening(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
     return (
         halt(c, k, tops, facts, account, now_ns)
         or private_stream(c, k, tops, facts, account, now_ns)
+        or recovered(c, k, tops, facts, account, now_ns)
+        or fills_seen(c, k, tops, facts, account, now_ns)
+        or explained(c, k, tops, facts, account, now_ns)
         or market_open(c, k, tops, facts, account, now_ns)
         or stale_book(c, k, tops, facts, account, now_ns)
         or fee_known(c, k, tops, facts, account, now_ns)
@@ -222,6 +258,8 @@ def moved(c, k, tops, facts, account, now_ns):  # type: ignore[no-untyped-def]
     return (
         halt(c, k, tops, facts, account, now_ns)
         or private_stream(c, k, tops, facts, account, now_ns)
+        or fills_seen(c, k, tops, facts, account, now_ns)
+        or explained(c, k, tops, facts, account, now_ns)
         or market_open(c, k, tops, facts, account, now_ns)
         or same_terms(c, k, tops, facts, account, now_ns)
     )

@@ -80,6 +80,10 @@ class Books:
         """Return the venue's stamp of the last frame for a book."""
         return self._words[instrument * TOP_COLUMNS + VENUE_NS]
 
+    def rejected(self, instrument: int) -> int:
+        """Return how many rows of a book were refused."""
+        return self._words[instrument * TOP_COLUMNS + REJECTED]
+
     def changed(self, instrument: int) -> tuple[int, int]:
         """Return the last record applied to a book, by tape sequence, and when it reached us."""
         words, at = self._words, instrument * TOP_COLUMNS

@@ -1,4 +1,4 @@
-"""pUSD: what we have, what is reserved, what is still to be redeemed. All micros."""
+"""pUSD: what we have, what is reserved, what resolutions have paid. All micros."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ MUCH = 1 << 60  # more than there is: a figure beyond it is nonsense, and must n
 
 
 class Cash:
-    """Cash moves on our own fills; the venue's figure opens it and is compared afterwards.
+    """Cash moves on our own fills at once, and follows the venue's figure where that differs.
 
-    redeemable: payouts of resolved markets, ours but not yet collected.  venue: the last balance
-    the venue reported.
+    A reading may be older than a fill, or newer than one we have not heard of. A difference that
+    two readings in a row agree on is real: a payout that was collected, a deposit, a trade of other
+    hands. It moves the opening balance, and profit not at all.
+
+    redeemable: payouts of resolved markets so far, whether they are collected or not.  venue: the
+    last balance the venue reported.
     """
 
-    __slots__ = ("_account", "redeemable", "venue")
+    __slots__ = ("_account", "_gap", "redeemable", "venue")
 
     def __init__(self, facts: Facts) -> None:
         self._account = facts.account_words
+        self._gap = 0
         self.redeemable = 0
         self.venue = 0
 
@@ -40,9 +45,21 @@ class Cash:
         """Spendable pUSD before reservations."""
         return self._account[CASH_OPENING] + self._account[CASH_FLOW]
 
-    def on_balance(self, micros: int) -> None:
-        """Take the venue's first figure as the opening balance; remember later ones."""
-        self.venue = micros
-        if not self.is_known:
+    def on_balance(self, micros: int, *, is_recovered: bool) -> None:
+        """Take a reading of the venue's figure; before everything is recovered it is the truth."""
+        self.venue = min(micros, MUCH)
+        if not self.is_known or not is_recovered:
             self._account[CASH_KNOWN] = 1
-            self._account[CASH_OPENING] = min(micros - self.flow, MUCH)
+            self.open()
+            return
+        gap = self.venue - self.balance
+        if gap == self._gap:
+            self._account[CASH_OPENING] += gap
+            gap = 0
+        self._gap = gap
+
+    def open(self) -> None:
+        """Let the balance be what the venue said last: the fills so far are in it."""
+        if self.is_known:
+            self._account[CASH_OPENING] = min(self.venue - self.flow, MUCH)
+            self._gap = 0

@@ -1,7 +1,7 @@
 """What the gates ask for, as numbers that one jitted call can read.
 
 ```
-instruments  int64[n, FACT_COLUMNS]      a row an instrument, numbered as the books are
+instruments  int64[n, columns]           a row an instrument, numbered as the books are
 account      int64[RING + orders seen]   the account, its limits, and when its last orders opened
 ```
 Nothing is kept twice: sums, latches and limits live here alone, and whoever owns one (`Orders`,
@@ -28,7 +28,11 @@ BEST_BUY = 8  # highest price of our own working buys in micros, 0 = none
 BEST_SELL = 9  # lowest price of our own working sells, NO_SELL = none
 EXPOSURE = 10  # pUSD micros, in the row `MARKET` names
 HELD = 11  # micro-shares all strategies hold of it
-FACT_COLUMNS = 12
+IS_DISPUTED = 12  # 1 = what is held of it contradicts the books
+# From here on two columns a strategy, by its number; number 0 is for orders made elsewhere.
+OWN = 13  # micro-shares the strategy holds
+OWN_SELLS = 14  # micro-shares its working sells may still take
+OWN_COLUMNS = 2
 NO_SELL = 2 * MICROS
 
 # Words of `account`. Money in pUSD micros.
@@ -48,20 +52,37 @@ ORDERS_OPEN_MAX = 12
 CASH_MIN = 13
 RATE_MAX = 14  # orders a second
 OPENED = 15  # orders opened so far
-RING = 16  # from here on: when each of the last orders was opened, the next overwrites the oldest
+IS_RECOVERED = 16  # 1 = what earlier runs have left is known
+SIGN_NS = 17  # when the private feed last gave a sign of life
+READ_BACK_NS = 18  # when its last complete read-back began
+SIGN_AGE_NS_MAX = 19
+READ_BACK_AGE_NS_MAX = 20
+RING = 21  # from here on: when each of the last orders was opened, the next overwrites the oldest
 
 RATE_SEEN_MAX = 1 << 16  # a limit beyond it is held to it: no venue takes so many a second
 _NEVER_NS = -(1 << 62)
 
 
 class Facts:
-    """The arrays, and the same words as memoryviews for Python."""
+    """The arrays, and the same words as memoryviews for Python.
 
-    __slots__ = ("account", "account_words", "instrument_words", "instruments")
+    columns: words of an instrument's row.  strategies: how many there are, number 0 included.
+    """
 
-    def __init__(self, capacity: int, limits: RiskLimits) -> None:
-        """capacity: instruments, the unused row 0 included."""
-        self.instruments = np.zeros((capacity, FACT_COLUMNS), np.int64)
+    __slots__ = (
+        "account",
+        "account_words",
+        "columns",
+        "instrument_words",
+        "instruments",
+        "strategies",
+    )
+
+    def __init__(self, capacity: int, limits: RiskLimits, strategies: int) -> None:
+        """capacity: instruments, the unused row 0 included.  strategies: how many there are."""
+        self.strategies = strategies + 1
+        self.columns = OWN + OWN_COLUMNS * self.strategies
+        self.instruments = np.zeros((capacity, self.columns), np.int64)
         self.instruments[:, BEST_SELL] = NO_SELL
         self.instrument_words = self.instruments.data.cast("B").cast("q")
         rate = min(max(limits.orders_per_second_max, 0), RATE_SEEN_MAX)
@@ -75,3 +96,6 @@ class Facts:
         words[ORDERS_OPEN_MAX] = limits.orders_open_max
         words[CASH_MIN] = limits.cash_min
         words[RATE_MAX] = rate
+        words[SIGN_NS] = words[READ_BACK_NS] = _NEVER_NS
+        words[SIGN_AGE_NS_MAX] = limits.private_sign_age_ns_max
+        words[READ_BACK_AGE_NS_MAX] = limits.read_back_age_ns_max

@@ -40,7 +40,12 @@ class Market:
     down: Instrument
     status: int = MarketStatus.UNKNOWN  # until the venue says that it accepts orders
     payout_up: int = -1
-    is_halted: bool = False  # a strategy failed on it: for this run, nothing of ours goes in
+    halt_reason: int = 0  # why nothing of ours goes in for the rest of the run, 0 = it may
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether we have done with it, whatever the venue accepts."""
+        return self.halt_reason != 0
 
     @property
     def is_open(self) -> bool:

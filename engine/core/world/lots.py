@@ -1,18 +1,22 @@
 """Positions, built from our own fills only: lots with their settlement state.
 
-A fill is known by (trade id, order hash, leg). MATCHED books it, later states move it, FAILED takes
-it back exactly. Money is micros, sizes micro-shares.
+A fill is known by (trade id, order hash, repeat). MATCHED books it, later states move it, FAILED
+takes it back: the position is then made anew from the lots that are left, as if it had never been.
+Money is micros, sizes micro-shares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from engine.core.world.facts import FACT_COLUMNS, HELD, Facts
+from engine.core.world.facts import HELD, OWN, OWN_COLUMNS, Facts
 from engine.wire.codes import Settlement, Side
 
 FillKey = tuple[bytes, bytes, int]
+_FAILED, _BUY = int(Settlement.FAILED), int(Side.BUY)
+_NOBODY: Mapping[int, Position] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -27,51 +31,78 @@ class Lot:
     notional: int
     fee: int
     settlement: int
-    released: int = 0  # cost a sale set free, so that it can be taken back exactly
 
 
-@dataclass(slots=True)
 class Position:
-    """What one strategy holds of one instrument, at average cost (fees included on buys)."""
+    """What one strategy holds of one instrument, at average cost (fees included on buys).
 
-    size: int = 0
-    cost: int = 0
-    realized: int = 0
-    fees: int = 0
-    cash: int = 0  # all money in (+) and out (-) so far: flat means cash == realized
+    realized: profit so far.  cash: all money in (+) and out (-) so far: flat means cash ==
+    realized.  paid: how much of it the resolution has paid.
+    """
 
-    def book(self, side: int, size: int, notional: int, fee: int) -> int:
-        """Book one fill; return the cost a sale released (rounded towards less profit)."""
-        self.fees += fee
-        if side == Side.BUY:
-            self.size += size
-            self.cost += notional + fee
-            self.cash -= notional + fee
-            return 0
-        released = -(-self.cost * size // self.size) if self.size else 0
-        self.size -= size
-        self.cost -= released
-        self.realized += notional - fee - released
-        self.cash += notional - fee
-        return released
+    __slots__ = ("_lots", "_payout", "cash", "cost", "fees", "paid", "realized", "size")
 
-    def settle(self, payout: int) -> int:
-        """Pay out the whole holding at `payout` micros a share; return the money it brought."""
-        proceeds = self.size * payout // 1_000_000
-        self.realized += proceeds - self.cost
-        self.cash += proceeds
-        self.size = self.cost = 0
-        return proceeds
+    def __init__(self) -> None:
+        self._lots: list[Lot] = []
+        self._payout = -1  # micros a share once the instrument has paid out
+        self._clear()
+
+    def book(self, lot: Lot) -> None:
+        """Book one fill; what a sale earns is rounded towards less profit."""
+        self._lots.append(lot)
+        self._count(lot)
+        self._pay_out()
+
+    def take_back(self, failed: Lot) -> None:
+        """Make the position anew without one of its lots.
+
+        To subtract it would not do: a sale since may have released a part of its cost.
+        """
+        self._lots = [lot for lot in self._lots if lot is not failed]
+        self._clear()
+        for lot in self._lots:
+            self._count(lot)
+        self._pay_out()
+
+    def settle(self, payout: int) -> None:
+        """Pay out the whole holding at `payout` micros a share, and all that comes to it later."""
+        self._payout = payout
+        self._pay_out()
+
+    def _clear(self) -> None:
+        self.size = self.cost = self.realized = self.fees = self.cash = self.paid = 0
+
+    def _count(self, lot: Lot) -> None:
+        self.fees += lot.fee
+        if lot.side == _BUY:
+            self.size += lot.size
+            self.cost += lot.notional + lot.fee
+            self.cash -= lot.notional + lot.fee
+        else:
+            released = -(-self.cost * lot.size // self.size) if self.size > 0 else 0
+            released = min(released, self.cost)  # more than is held can be sold by mistake alone
+            self.size -= lot.size
+            self.cost -= released
+            self.realized += lot.notional - lot.fee - released
+            self.cash += lot.notional - lot.fee
+
+    def _pay_out(self) -> None:
+        if self._payout >= 0:
+            proceeds = self.size * self._payout // 1_000_000
+            self.realized += proceeds - self.cost
+            self.cash += proceeds
+            self.paid += proceeds
+            self.size = self.cost = 0
 
 
 class Lots:
     """Every lot and the positions they add up to: instrument → strategy → Position.
 
-    What all strategies hold of an instrument is kept in `Facts`, where the gates ask for it.
-    held: instruments somebody holds now.
+    What strategies hold of an instrument, each and all, is kept in `Facts`, where the gates ask for
+    it.  held: instruments of which something is held now.
     """
 
-    __slots__ = ("_by_key", "_changed", "_facts", "_positions", "held")
+    __slots__ = ("_by_key", "_changed", "_columns", "_facts", "_positions", "held")
 
     def __init__(self, facts: Facts, changed: set[int]) -> None:
         """changed: takes the instruments whose lots have moved, for `World`."""
@@ -80,6 +111,7 @@ class Lots:
         self._positions: dict[int, dict[int, Position]] = {}
         self._changed = changed
         self._facts = facts.instrument_words
+        self._columns = facts.columns
 
     def position(self, strategy: int, instrument: int) -> Position:
         """Return the position of one strategy in one instrument, flat if it never traded."""
@@ -89,13 +121,17 @@ class Lots:
             found = holders[strategy] = Position()
         return found
 
-    def holders(self, instrument: int) -> Iterable[Position]:
-        """Return the positions of all strategies in one instrument."""
-        return self._positions.get(instrument, {}).values()
+    def holders(self, instrument: int) -> Mapping[int, Position]:
+        """Return the positions in one instrument by strategy."""
+        return self._positions.get(instrument, _NOBODY)
 
     def size(self, instrument: int) -> int:
         """Return the micro-shares of one instrument held by all strategies."""
-        return self._facts[instrument * FACT_COLUMNS + HELD]
+        return self._facts[instrument * self._columns + HELD]
+
+    def find(self, key: FillKey) -> Lot | None:
+        """Return the lot of a fill that was booked, or was told to have failed."""
+        return self._by_key.get(key)
 
     def apply(self, key: FillKey, lot: Lot) -> int:
         """Book a fill or move its settlement; return the micro-shares newly booked (may be < 0).
@@ -105,47 +141,40 @@ class Lots:
         known = self._by_key.get(key)
         if known is None:
             self._by_key[key] = lot
-            if lot.settlement == Settlement.FAILED:
+            if lot.settlement == _FAILED:
                 return 0
-            position = self.position(lot.strategy, lot.instrument)
-            lot.released = position.book(lot.side, lot.size, lot.notional, lot.fee)
-            self._note_held(lot.instrument)
+            self.position(lot.strategy, lot.instrument).book(lot)
+            self._note_held(lot.strategy, lot.instrument)
             return lot.size
         if lot.settlement <= known.settlement:
             return 0
         known.settlement = lot.settlement
-        if lot.settlement != Settlement.FAILED:
+        if lot.settlement != _FAILED:
             return 0
-        self._reverse(known)
-        self._note_held(known.instrument)
+        self.position(known.strategy, known.instrument).take_back(known)
+        self._note_held(known.strategy, known.instrument)
         return -known.size
 
     def settle(self, instrument: int, payout: int) -> int:
         """Pay out every holding of a resolved instrument; return the money it brought."""
-        proceeds = sum(position.settle(payout) for position in self.holders(instrument))
-        self._note_held(instrument)
+        proceeds = 0
+        for strategy, position in self.holders(instrument).items():
+            before = position.paid
+            position.settle(payout)
+            proceeds += position.paid - before
+            self._note_held(strategy, instrument)
+        self._changed.add(instrument)
         return proceeds
 
-    def _note_held(self, instrument: int) -> None:
-        """Bring up to date what follows from the positions in an instrument."""
+    def _note_held(self, strategy: int, instrument: int) -> None:
+        """Bring up to date what follows from one strategy's position in an instrument."""
         self._changed.add(instrument)
-        sizes = [position.size for position in self.holders(instrument)]
-        self._facts[instrument * FACT_COLUMNS + HELD] = sum(sizes)
-        if any(sizes):
+        row = instrument * self._columns
+        own = row + OWN + OWN_COLUMNS * strategy
+        size = self._positions[instrument][strategy].size
+        self._facts[row + HELD] += size - self._facts[own]
+        self._facts[own] = size
+        if any(position.size for position in self.holders(instrument).values()):
             self.held.add(instrument)
         else:
             self.held.discard(instrument)
-
-    def _reverse(self, lot: Lot) -> None:
-        """Take a failed lot back: money, shares and fee return exactly as they came."""
-        position = self.position(lot.strategy, lot.instrument)
-        position.fees -= lot.fee
-        if lot.side == Side.BUY:
-            position.size -= lot.size
-            position.cost -= lot.notional + lot.fee
-            position.cash += lot.notional + lot.fee
-        else:
-            position.size += lot.size
-            position.cost += lot.released
-            position.realized -= lot.notional - lot.fee - lot.released
-            position.cash -= lot.notional - lot.fee

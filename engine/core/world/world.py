@@ -11,18 +11,23 @@ from engine.core.world.facts import (
     BOOK_AGE_NS_MAX,
     COMPLEMENT,
     EXPOSURE,
-    FACT_COLUMNS,
     HALTED,
     IS_FEE_KNOWN,
     IS_OPEN,
+    IS_RECOVERED,
     MARKET,
     MIN_SIZE,
+    READ_BACK_AGE_NS_MAX,
+    READ_BACK_NS,
     RESERVED,
     SEES_FILLS,
+    SIGN_AGE_NS_MAX,
+    SIGN_NS,
     TERMS,
     TOTAL_EXPOSURE,
     Facts,
 )
+from engine.core.world.holdings import Holdings
 from engine.core.world.instruments import Instrument, Instruments, Market
 from engine.core.world.lots import Lots, Position
 from engine.core.world.orders import Orders
@@ -36,10 +41,12 @@ class World:
 
     __slots__ = (
         "_account",
+        "_columns",
         "_facts",
         "books",
         "cash",
         "facts",
+        "holdings",
         "instruments",
         "lots",
         "now_ns",
@@ -48,14 +55,16 @@ class World:
 
     def __init__(self, params: EngineParams) -> None:
         self.books = Books(params.instruments_max + 1)
-        self.facts = Facts(self.books.capacity, params.risk)
+        self.facts = Facts(self.books.capacity, params.risk, len(params.strategies))
         self.instruments = Instruments()
         self.orders = Orders(self.facts)
         self.lots = Lots(self.facts, self.orders.changed)
+        self.holdings = Holdings(self.facts, self.lots, self.orders.changed)
         self.cash = Cash(self.facts)
         self.now_ns = 0
         self._account = self.facts.account_words
         self._facts = self.facts.instrument_words
+        self._columns = self.facts.columns
 
     @property
     def halted(self) -> int:
@@ -67,20 +76,43 @@ class World:
         self._account[HALTED] = reason
 
     @property
-    def sees_fills(self) -> bool:
-        """Whether the private stream is connected."""
-        return self._account[SEES_FILLS] == 1
+    def is_recovered(self) -> bool:
+        """Whether it is known what earlier runs have left."""
+        return self._account[IS_RECOVERED] == 1
 
-    @sees_fills.setter
-    def sees_fills(self, is_connected: bool) -> None:
-        self._account[SEES_FILLS] = is_connected
+    def recover(self) -> None:
+        """Take what is known now as all that earlier runs have left."""
+        self._account[IS_RECOVERED] = 1
+        self.holdings.accept()
+        self.cash.open()
+
+    @property
+    def sees_fills(self) -> bool:
+        """Whether the private stream is connected, and we are not blind."""
+        return self._account[SEES_FILLS] == 1 and not self.is_blind
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the private feed has been silent, or has read nothing back, for too long."""
+        account = self._account
+        return (
+            self.now_ns - account[SIGN_NS] > account[SIGN_AGE_NS_MAX]
+            or self.now_ns - account[READ_BACK_NS] > account[READ_BACK_AGE_NS_MAX]
+        )
+
+    def on_private_feed(self, local_ns: int, read_back_ns: int, *, is_connected: bool) -> None:
+        """Take a sign of life of the private feed, given at this moment."""
+        account = self._account
+        account[SEES_FILLS] = is_connected
+        account[SIGN_NS] = max(account[SIGN_NS], local_ns)
+        account[READ_BACK_NS] = max(account[READ_BACK_NS], read_back_ns)
 
     def accept(self, instrument: Instrument) -> Market | None:
         """Remember an instrument or its new terms; return the market it completes, if it does."""
         index = instrument.index
         known = self.instruments.get(index)
         completed = self.instruments.accept(instrument)
-        facts, row = self._facts, index * FACT_COLUMNS
+        facts, row = self._facts, index * self._columns
         facts[row + IS_FEE_KNOWN] = instrument.fee_curve != _CURVE_UNKNOWN
         facts[row + MIN_SIZE] = instrument.min_size
         facts[row + TERMS] += known != instrument
@@ -88,8 +120,9 @@ class World:
         if completed is not None:
             up, down = completed.up.index, completed.down.index
             for one, other in ((up, down), (down, up)):
-                facts[one * FACT_COLUMNS + COMPLEMENT] = other
-                facts[one * FACT_COLUMNS + MARKET] = up
+                facts[one * self._columns + COMPLEMENT] = other
+                facts[one * self._columns + MARKET] = up
+            self.orders.changed.update((up, down))  # something may be held of it already
         return completed
 
     def set_tick(self, index: int, tick: int) -> None:
@@ -100,23 +133,24 @@ class World:
 
     def terms(self, instrument: int) -> int:
         """Hot path. Return the version of an instrument's terms: it grows when they change."""
-        return self._facts[instrument * FACT_COLUMNS + TERMS]
+        return self._facts[instrument * self._columns + TERMS]
 
     def set_status(self, market: Market, status: int) -> None:
         """Change what the venue says of a market."""
         market.status = status
         self._tell_gates(market)
 
-    def halt_market(self, market: Market) -> None:
-        """Let no new order into a market for the rest of the run, whatever the venue says."""
-        assert not market.is_halted, f"a market is halted once: {market}"
-        market.is_halted = True
+    def halt_market(self, market: Market, reason: int) -> None:
+        """Let no new order into a market for the rest of the run; the first reason stays."""
+        if market.is_halted:
+            return
+        market.halt_reason = reason
         self.instruments.halted += 1
         self._tell_gates(market)
 
     def _tell_gates(self, market: Market) -> None:
         for instrument in (market.up, market.down):
-            self._facts[instrument.index * FACT_COLUMNS + IS_OPEN] = market.is_open
+            self._facts[instrument.index * self._columns + IS_OPEN] = market.is_open
 
     def touch(self, instrument: int) -> Touch:
         """Hot path. Return a book's touch; one that was quiet for too long is not usable."""
@@ -141,7 +175,7 @@ class World:
         neither does a market that is resolved.
         """
         self.reckon()
-        return self._facts[market.up.index * FACT_COLUMNS + EXPOSURE]
+        return self._facts[market.up.index * self._columns + EXPOSURE]
 
     def total_exposure(self) -> int:
         """Return the sum of the exposures of all markets."""
@@ -162,22 +196,39 @@ class World:
             market = self.instruments.market_of(changed.pop())
             if market is not None:
                 now = self._exposure_of(market) if market.payout_up < 0 else 0
-                at = market.up.index * FACT_COLUMNS + EXPOSURE
+                at = market.up.index * self._columns + EXPOSURE
                 self._account[TOTAL_EXPOSURE] += now - self._facts[at]
                 self._facts[at] = now
 
     def _exposure_of(self, market: Market) -> int:
         up, down = market.up.index, market.down.index
-        cost = size_up = size_down = 0
-        for position in self.lots.holders(up):
-            cost += position.cost
-            size_up += position.size
-        for position in self.lots.holders(down):
-            cost += position.cost
-            size_down += position.size
+        cost_up, size_up = self._stake_in(up)
+        cost_down, size_down = self._stake_in(down)
         orders = self.orders
         working = orders.working_buy_notional(up) + orders.working_buy_notional(down)
-        return max(0, cost - min(size_up, size_down)) + working
+        return max(0, cost_up + cost_down - min(size_up, size_down)) + working
+
+    def _stake_in(self, instrument: int) -> tuple[int, int]:
+        """Return what the holdings of one token have cost in pUSD micros, and how many there are.
+
+        None is negative: who sold more than it had sold what others hold, at their cost. What no
+        fill explains has cost what a share can pay.
+        """
+        if instrument not in self.lots.held and not self.holdings.is_any:
+            return 0, 0
+        cost = size = 0
+        for strategy, position in self.lots.holders(instrument).items():
+            if strategy:
+                cost += max(0, position.cost)
+                size += max(0, position.size)
+        elsewhere = self.lots.holders(instrument).get(0)
+        unexplained = self.holdings.unexplained_of(instrument)
+        if elsewhere is not None or unexplained:
+            own_cost, own_size = (elsewhere.cost, elsewhere.size) if elsewhere else (0, 0)
+            held = max(0, own_size + unexplained)
+            cost += min(max(0, own_cost) + unexplained, held)
+            size += held
+        return cost, size
 
     def equity(self) -> int:
         """Return profit and loss in micros: cash flow, payouts, and holdings at the last

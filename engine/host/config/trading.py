@@ -77,7 +77,12 @@ class Strategies(Section):
 
 
 class Risk(Section):
-    """What the core's gates hold every order against. Small by default."""
+    """What the core's gates hold every order against. Small by default.
+
+    private_silence_ms_max: how long the private feed may give no sign of life.
+    read_back_age_ms_max: how long ago the last complete read-back of the account may have begun.
+    Beyond either nothing is opened and what rests is pulled: a fill would not be seen.
+    """
 
     order_notional_usd_max: PositiveAmount = Decimal(10)
     market_notional_usd_max: PositiveAmount = Decimal(50)
@@ -86,6 +91,8 @@ class Risk(Section):
     orders_per_second_max: PositiveCount = 10
     orders_open_max: PositiveCount = 20
     cash_usd_min: Amount = Field(default=Decimal(0), ge=0)
+    private_silence_ms_max: PositiveCount = 3_000
+    read_back_age_ms_max: PositiveCount = 15_000
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
