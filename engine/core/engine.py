@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from engine.core import kernel
+from engine.core.account import Account
 from engine.core.orders.planner import Planner
 from engine.core.orders.submission import RECORDS
 from engine.core.outbox import Outbox
@@ -42,6 +43,7 @@ class Engine:
         self._outbox = Outbox()
         self._planner = Planner(params, self._outbox)
         self._reports = Reports(self.world)
+        self._account = Account(self.world, self._reports.recovery)
         self._strategies: list[tuple[Strategy, State]] = []
         for number, chosen in enumerate(params.strategies, start=1):
             strategy = load_strategy(chosen)
@@ -200,18 +202,9 @@ class Engine:
         self._wake_all(sequence)
 
     def _on_balance(self, row: np.ndarray, _sequence: int) -> None:
-        record = typed(row, Kind.BALANCE)[0]
-        index, balance = int(record["instrument"]), int(record["balance"])
-        world = self.world
-        if index == 0:
-            world.cash.on_balance(balance, is_recovered=world.is_recovered)
-            return
-        market = world.instruments.market_of(index)
-        if index >= world.books.capacity or (market is not None and market.payout_up >= 0):
-            return
-        if world.holdings.on_balance(index, balance, is_recovered=world.is_recovered):
-            text = f"balance contradicts the books: instrument={index}, balance={balance}"
-            self.failures.append((f"books={world.lots.size(index)}", ValueError(text)))
+        wrong = self._account.on_balance(typed(row, Kind.BALANCE)[0])
+        if wrong is not None:
+            self.failures.append(("account", wrong))
 
     def _on_instrument(self, row: np.ndarray, sequence: int) -> None:
         instrument = instrument_from_record(typed(row, Kind.INSTRUMENT)[0])
@@ -253,24 +246,14 @@ class Engine:
         record = typed(row, Kind.FEED_STATUS)[0]
         connected = int(record["connection"]) == Connection.CONNECTED
         if record["feed"] == Source.CLOB_USER:
-            self._on_private_feed(record, sequence, is_connected=connected)
+            if self._account.on_private_feed(record, is_connected=connected):
+                self._wake_all(sequence)  # what was refused for want of it may be wanted still
         elif record["feed"] == Source.CLOB_MARKET and not connected:
             index = int(record["instrument"])
             if 0 < index < self.world.books.capacity:
                 self.world.books.forget(index)
             else:  # none is named, or one that is nobody's: then it may be any
                 self.world.books.forget_all()
-            self._wake_all(sequence)
-
-    def _on_private_feed(self, record: np.void, sequence: int, *, is_connected: bool) -> None:
-        """What was refused while our fills were not seen may be wanted still when they are."""
-        world, read_back_ns = self.world, int(record["read_back_ns"])
-        saw_fills = world.sees_fills
-        world.on_private_feed(int(record["local_ns"]), read_back_ns, is_connected=is_connected)
-        is_recovered = not world.is_recovered and self._reports.recovery.is_complete(read_back_ns)
-        if is_recovered:
-            world.recover()
-        if is_recovered or (world.sees_fills and not saw_fills):
             self._wake_all(sequence)
 
     def _on_halt(self, row: np.ndarray, sequence: int) -> None:

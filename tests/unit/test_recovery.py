@@ -170,7 +170,7 @@ def test_a_balance_that_contradicts_the_books_shuts_its_token_until_it_agrees() 
     driver.step(shares(UP, 10 * MICROS))
     assert engine.gauges()["tokens_unexplained"] == 1
     assert world.total_exposure() == before + 10 * MICROS
-    assert "balance contradicts" in str(engine.failures[-1][1])
+    assert "contradicts the books: instrument=1" in str(engine.failures[-1][1])
     for _ in range(2):
         driver.step(shares(UP, 0))
     assert engine.gauges()["tokens_unexplained"] == 0

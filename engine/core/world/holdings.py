@@ -62,6 +62,10 @@ class Holdings:
         holding = self._by_instrument.get(instrument)
         return 0 if holding is None else holding.unexplained
 
+    def is_disputed(self, instrument: int) -> bool:
+        """Whether the venue and the books differ on a token."""
+        return self._by_instrument[instrument].is_disputed
+
     def on_balance(self, instrument: int, balance: int, *, is_recovered: bool) -> bool:
         """Take a reading; return whether it has begun or ended a dispute."""
         holding = self._by_instrument.setdefault(instrument, Holding())
