@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.core import kernel
 from engine.core.account import Account
-from engine.core.orders.planner import Planner
+from engine.core.orders.planner import MALFORMED, Planner
 from engine.core.orders.submission import RECORDS
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
@@ -321,8 +321,14 @@ class Engine:
             except Exception as error:  # noqa: BLE001  not our code: it costs a market, not the run
                 self._fence(state.strategy, event, error)
                 return
-            if intents:
+            if not intents:
+                continue
+            try:
                 self._planner.apply(world, state.strategy, event, intents)
+            except MALFORMED as error:
+                wrong = ValueError(f"intents make no sense: {error}: intents={intents!r:.500}")
+                self._fence(state.strategy, event, wrong)
+                return
         self._planner.refresh(world, event)
 
     def _fence(self, strategy: int, event: Event, error: Exception) -> None:

@@ -35,7 +35,8 @@ ORDER_ID = 14  # written by the kernels
 COLUMNS = 15
 
 _ROW = struct.Struct(f"<{COLUMNS}q")
-_SELL, _UNKNOWN, _V2 = int(Side.SELL), int(FeeCurve.UNKNOWN), int(FeeCurve.V2)
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
+_UNKNOWN, _V2 = int(FeeCurve.UNKNOWN), int(FeeCurve.V2)
 
 
 class Candidates:
@@ -64,14 +65,22 @@ class Candidates:
         edge: int = 0,
         budget: int = 0,
     ) -> None:
-        """Hot path. Write row `k`. budget: what a marketable buy spends, 0 = the notional."""
+        """Hot path. Write row `k`. budget: what a marketable buy spends, 0 = the notional.
+
+        Raises ValueError for an instrument or a side there is not, and struct.error, TypeError or
+        OverflowError for what is no number of 64 bits.
+        """
         instrument = world.instruments.get(index)
-        assert instrument is not None, f"an order names an unknown instrument: index={index}"
+        if instrument is None:
+            raise ValueError(f"an order names an unknown instrument: instrument={index}")
         notional = notional_micros_ceil(price, size)
         fee = spends = 0
-        if side != _SELL and not post_only:
-            spends = budget or notional
-            fee = worst_fee(instrument, price, size)
+        if side == _BUY:
+            if not post_only:
+                spends = budget or notional
+                fee = worst_fee(instrument, price, size)
+        elif side != _SELL:
+            raise ValueError(f"a side is 0 (buy) or 1 (sell): side={side}")
         _ROW.pack_into(
             self._bytes,
             8 * COLUMNS * k,

@@ -6,7 +6,9 @@ out only after the venue has confirmed the end of the old one: one intent never 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from operator import index as whole
 
 from engine.core.intents import Arm, Basket, Intent, Quote, Take
 from engine.core.orders.armed import ArmedTakes
@@ -22,6 +24,8 @@ from engine.wire.codes import Reason, Side, Tif
 # An enum finds its members by a slow road: looked up at every order, they cost more than the gates.
 _OK, _BUY = int(Reason.OK), int(Side.BUY)
 _GTC, _FOK, _FAK = int(Tif.GTC), int(Tif.FOK), int(Tif.FAK)
+# What comes of intents that are none: texts and floats for numbers, numbers beyond any word, …
+MALFORMED = (struct.error, TypeError, ValueError, AttributeError, OverflowError, LookupError)
 SIZE_CHANGE_MIN = 5  # replace a quote when its size changes by at least 1/5
 
 Ladder = tuple[tuple[int, int], ...]
@@ -59,7 +63,10 @@ class Planner:
         self._legs.clear()
 
     def apply(self, world: World, strategy: int, event: Event, intents: Sequence[Intent]) -> None:
-        """Carry out what one strategy wants."""
+        """Carry out what one strategy wants. Raises one of MALFORMED for what is no intent.
+
+        An intent that raises has changed nothing; those before it have been carried out.
+        """
         for intent in intents:
             match intent:
                 case Take():
@@ -67,10 +74,11 @@ class Planner:
                 case Basket():
                     self._take(world, strategy, event, intent.takes)
                 case Quote():
-                    self._desired.setdefault(intent.instrument, {})[strategy] = intent.ladder
-                    self._reconcile(world, strategy, intent.instrument, event)
+                    self._quote(world, strategy, event, intent)
                 case Arm():
                     self._arm(world, strategy, event, intent)
+                case _:
+                    raise TypeError(f"an intent is a Quote, Take, Basket or Arm: {intent!r}")
 
     def refresh(self, world: World, event: Event) -> None:
         """Bring the live orders of one market back to what is wanted, after any order event."""
@@ -148,6 +156,14 @@ class Planner:
             index, strategy = order.instrument, order.strategy
             self._outbox.cancel(order.order_id, index, strategy, reason, trace)
 
+    def _quote(self, world: World, strategy: int, event: Event, quote: Quote) -> None:
+        instrument = whole(quote.instrument)
+        if world.instruments.market_of(instrument) is None:
+            raise ValueError(f"a quote names an unknown instrument: instrument={instrument}")
+        ladder = tuple((whole(price), whole(size)) for price, size in quote.ladder)
+        self._desired.setdefault(instrument, {})[strategy] = ladder
+        self._reconcile(world, strategy, instrument, event)
+
     def _reconcile(self, world: World, strategy: int, index: int, event: Event) -> None:
         # A quote whose fill would not be seen is pulled; it is still wanted when it would be.
         is_blind = world.is_blind
@@ -201,7 +217,8 @@ class Planner:
         self.armed.disarm(world, *key, Reason.SUPERSEDED, event.trace)
         if take is None:
             return
-        assert take.instrument == arm.instrument, f"an arm names two instruments: {arm}"
+        if take.instrument != arm.instrument:
+            raise ValueError(f"an arm names two instruments: {arm}")
         self._put(0, world, strategy, take, 0)
         reason = self._submitter.hold(world)
         if reason == _OK:
