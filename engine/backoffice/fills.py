@@ -54,6 +54,13 @@ class Fill:
         return self.size if self.side == Side.BUY else -self.size
 
     @property
+    def is_possible(self) -> bool:
+        """Whether it can be a fill at all: the core books none that cannot."""
+        return (
+            self.settlement != Settlement.UNKNOWN and self.size > 0 and 0 < self.price < _MICROS
+        )
+
+    @property
     def is_counted(self) -> bool:
         """Whether it stands: a failed fill never happened."""
         return self.settlement != Settlement.FAILED
@@ -81,10 +88,14 @@ class Fills:
         """Yield what FILL records, with their sequences int64[n], change."""
         for record, sequence in zip(records, sequences.tolist(), strict=True):
             reported = self._fill(record, sequence)
+            if not reported.is_possible:
+                continue
             known = self.by_key.get(reported.key)
             if known is None:
                 self.by_key[reported.key] = reported
                 sign = 1 if reported.is_counted else 0
+            elif (reported.price, reported.size) != (known.price, known.size):
+                continue  # told otherwise before: the core has halted its market
             elif reported.settlement > known.settlement:
                 known.settlement = reported.settlement
                 sign = 0 if reported.is_counted else -1

@@ -38,13 +38,17 @@ def record(trade: int, leg: int, settlement: Settlement) -> np.ndarray:
 
 @given(reports)
 def test_cash_and_shares_are_those_of_the_fills_that_stand(told: list[tuple[int, int, Settlement]]):
-    """After any reports in any order, the account is the sum of fills that never failed."""
+    """After any reports in any order, the account is the sum of fills that never failed.
+
+    A settlement without a known name says nothing of a fill.
+    """
     fills, positions = Fills(Catalog()), Positions()
     for sequence, report in enumerate(told):
         for movement in fills.apply(record(*report), np.array([sequence])):
             positions.move(movement)
     failed = {(trade, leg) for trade, leg, state in told if state is Settlement.FAILED}
-    standing = {(trade, leg) for trade, leg, _ in told} - failed
+    named = {(trade, leg) for trade, leg, state in told if state is not Settlement.UNKNOWN}
+    standing = named - failed
     cash, shares = 0, {1: 0, 2: 0}
     for trade, leg in standing:
         fill = record(trade, leg, Settlement.MATCHED)[0]

@@ -42,6 +42,8 @@ SETTINGS: dict[str, Any] = {
         "orders_per_second_max": 1,
         "orders_open_max": 1,
         "cash_usd_min": "0",
+        "private_silence_ms_max": 1,
+        "read_back_age_ms_max": 1,
     },
 }
 
