@@ -56,9 +56,7 @@ class Fill:
     @property
     def is_possible(self) -> bool:
         """Whether it can be a fill at all: the core books none that cannot."""
-        return (
-            self.settlement != Settlement.UNKNOWN and self.size > 0 and 0 < self.price < _MICROS
-        )
+        return self.settlement != Settlement.UNKNOWN and self.size > 0 and 0 < self.price < _MICROS
 
     @property
     def is_counted(self) -> bool:

@@ -132,6 +132,39 @@ def test_fills_of_an_earlier_run_are_its_strategys_position_and_cost_no_cash_twi
     assert driver.engine.gauges()["tokens_unexplained"] == 0
 
 
+def test_what_earlier_fills_brought_and_the_wallet_has_no_more_is_written_off_at_cost() -> None:
+    """Merged or sent away between two runs: not held, not exposed, neither profit nor loss."""
+    driver = Driver(SPREAD)
+    markets(driver)
+    old = fill(OLD, "0.4", "30", settlement=Settlement.CONFIRMED, liquidity=Liquidity.MAKER)
+    driver.step(old_order(is_open=False), old, cash(88 * MICROS), shares(UP, 10 * MICROS))
+    driver.step(recovered())
+    driver.step(seen())
+    world = driver.engine.world
+    position = world.position(1, UP)
+    assert (position.size, position.cost, position.realized) == (10 * MICROS, 4 * MICROS, 0)
+    assert world.total_exposure() == 4 * MICROS + world.reserved_cash()
+    assert world.cash.balance == 88 * MICROS
+    assert world.equity() == 10 * 490_000 - 4 * MICROS
+
+
+def test_what_the_chain_has_not_settled_yet_is_not_missed() -> None:
+    """A fill that is merely matched is in the books and not in the wallet."""
+    driver = Driver(SPREAD)
+    markets(driver)
+    old = fill(OLD, "0.4", "30", settlement=Settlement.MATCHED, liquidity=Liquidity.MAKER)
+    driver.step(old_order(is_open=False), old, cash(100 * MICROS), shares(UP, 0), recovered())
+    driver.step(seen())
+    world = driver.engine.world
+    assert world.position(1, UP).size == 30 * MICROS
+    for _ in range(2):
+        driver.step(shares(UP, 0))
+    assert driver.engine.gauges()["tokens_unexplained"] == 0
+    driver.step(fill(OLD, "0.4", "30", settlement=Settlement.MINED, liquidity=Liquidity.MAKER))
+    driver.step(shares(UP, 0))
+    assert driver.engine.gauges()["tokens_unexplained"] == 1
+
+
 def limits(micros: int) -> RiskLimits:
     """Return limits of so much a market and in all."""
     fields = {name: getattr(LIMITS, name) for name in LIMITS.__dataclass_fields__}

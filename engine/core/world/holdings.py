@@ -78,7 +78,8 @@ class Holdings:
             return False
         if not is_repeated:
             return False
-        is_disputed = gap > holding.accepted + DUST or gap < -DUST
+        missing = -gap - self._lots.unsettled(instrument)
+        is_disputed = gap > holding.accepted + DUST or missing > DUST
         if not is_disputed:
             holding.accepted = max(gap, 0)  # what has been explained or has gone is not held twice
         self._count(instrument, holding, max(gap, holding.accepted))
@@ -90,16 +91,22 @@ class Holdings:
         holding.unexplained += size
         self._changed.add(instrument)
 
-    def accept(self) -> None:
+    def accept(self) -> int:
         """Take over what is held at the start: from now on a new difference is a contradiction.
 
-        What the books have and the venue has not cannot be taken over: it is in dispute at once.
+        What fills have brought and the wallet has no more is written off.  Returns what it had
+        cost in pUSD micros.
         """
+        cost = 0
         for instrument, holding in self._by_instrument.items():
-            holding.gap = holding.balance - self._lots.size(instrument)
+            lots = self._lots
+            missing = lots.size(instrument) - holding.balance - lots.unsettled(instrument)
+            if missing > DUST:
+                cost += lots.write_off(instrument, missing)
+            holding.gap = holding.balance - lots.size(instrument)
             holding.accepted = max(holding.gap, 0)
             self._count(instrument, holding, holding.gap)
-            self._dispute(instrument, holding, is_disputed=holding.gap < -DUST)
+        return cost
 
     def forget(self, instrument: int) -> None:
         """Hold nothing against a token that has paid out: the venue takes it back when it likes."""

@@ -15,7 +15,8 @@ from engine.core.world.facts import HELD, OWN, OWN_COLUMNS, Facts
 from engine.wire.codes import Settlement, Side
 
 FillKey = tuple[bytes, bytes, int]
-_FAILED, _BUY = int(Settlement.FAILED), int(Side.BUY)
+_FAILED, _BUY, _SELL = int(Settlement.FAILED), int(Side.BUY), int(Side.SELL)
+_MINED, _CONFIRMED = int(Settlement.MINED), int(Settlement.CONFIRMED)
 _NOBODY: Mapping[int, Position] = MappingProxyType({})
 
 
@@ -64,6 +65,16 @@ class Position:
             self._count(lot)
         self._pay_out()
 
+    def write_off(self, instrument: int, strategy: int, size: int) -> int:
+        """Let shares go at what they have cost; return it. No more go than are held."""
+        size = min(size, self.size)
+        if size <= 0:
+            return 0
+        cost = -(-self.cost * size // self.size)
+        price = cost * 1_000_000 // size
+        self.book(Lot(strategy, instrument, _SELL, price, size, cost, 0, _CONFIRMED))
+        return cost
+
     def settle(self, payout: int) -> None:
         """Pay out the whole holding at `payout` micros a share, and all that comes to it later."""
         self._payout = payout
@@ -102,13 +113,14 @@ class Lots:
     it.  held: instruments of which something is held now.
     """
 
-    __slots__ = ("_by_key", "_changed", "_columns", "_facts", "_positions", "held")
+    __slots__ = ("_by_key", "_changed", "_columns", "_facts", "_positions", "_unsettled", "held")
 
     def __init__(self, facts: Facts, changed: set[int]) -> None:
         """changed: takes the instruments whose lots have moved, for `World`."""
         self.held: set[int] = set()
         self._by_key: dict[FillKey, Lot] = {}
         self._positions: dict[int, dict[int, Position]] = {}
+        self._unsettled: dict[int, int] = {}
         self._changed = changed
         self._facts = facts.instrument_words
         self._columns = facts.columns
@@ -129,6 +141,10 @@ class Lots:
         """Return the micro-shares of one instrument held by all strategies."""
         return self._facts[instrument * self._columns + HELD]
 
+    def unsettled(self, instrument: int) -> int:
+        """Return the micro-shares bought that the chain may not have yet."""
+        return self._unsettled.get(instrument, 0)
+
     def find(self, key: FillKey) -> Lot | None:
         """Return the lot of a fill that was booked, or was told to have failed."""
         return self._by_key.get(key)
@@ -145,15 +161,34 @@ class Lots:
                 return 0
             self.position(lot.strategy, lot.instrument).book(lot)
             self._note_held(lot.strategy, lot.instrument)
+            if lot.settlement < _MINED and lot.side == _BUY:
+                self._unsettled[lot.instrument] = self.unsettled(lot.instrument) + lot.size
             return lot.size
         if lot.settlement <= known.settlement:
             return 0
+        if known.settlement < _MINED <= lot.settlement and lot.side == _BUY:
+            self._unsettled[lot.instrument] -= lot.size
         known.settlement = lot.settlement
         if lot.settlement != _FAILED:
             return 0
         self.position(known.strategy, known.instrument).take_back(known)
         self._note_held(known.strategy, known.instrument)
         return -known.size
+
+    def write_off(self, instrument: int, size: int) -> int:
+        """Let micro-shares go that the wallet has no more; return in pUSD micros what they cost.
+
+        They were merged, redeemed or sent away: first of what was bought elsewhere, then of each
+        strategy in turn.
+        """
+        cost = 0
+        for strategy in sorted(self.holders(instrument)):
+            position = self.position(strategy, instrument)
+            before = position.size
+            cost += position.write_off(instrument, strategy, size)
+            size -= before - position.size
+            self._note_held(strategy, instrument)
+        return cost
 
     def settle(self, instrument: int, payout: int) -> int:
         """Pay out every holding of a resolved instrument; return the money it brought."""

@@ -83,7 +83,7 @@ class World:
     def recover(self) -> None:
         """Take what is known now as all that earlier runs have left."""
         self._account[IS_RECOVERED] = 1
-        self.holdings.accept()
+        self.cash.flow += self.holdings.accept()
         self.cash.open()
 
     @property
