@@ -92,7 +92,8 @@ _BODIES: dict[Kind, list[tuple[Any, ...]]] = {
         ("side", "u1"),
         ("_pad", "V6"),
     ],
-    # fee: micros, -1 = the venue did not say (the core computes it). leg: our index in the trade.
+    # fee: micros, -1 = the venue did not say (the core computes it). leg: how many parts of the
+    # same order in that trade come before this one.
     Kind.FILL: [
         ("order_hash", "V32"),
         ("trade_id", "V16"),
