@@ -167,15 +167,14 @@ class Engine:
 
     def _see_to(self, changed: Iterable[Order], sequence: int, local_ns: int) -> None:
         reports = self._reports
-        recovery = reports.recovery
+        if not reports.recovery.is_idle:
+            reports.recovery.on_report(local_ns)
         for order in changed:
-            if not recovery.is_idle:
-                recovery.on_changed(order, local_ns)
             market = self.world.instruments.market_of(order.instrument)
             if market is None:
                 assert order.instrument == 0, f"an order has no market: {order}"
                 continue
-            event = Event(market, sequence, local_ns)
+            event = Event(market, sequence, local_ns, order.reason)
             self._events[market.number] = event
             if order.state == _DONE:
                 self._planner.on_ended(self.world, order, event)
@@ -297,7 +296,11 @@ class Engine:
         if now_ns - self._swept_ns < due_ns:
             return
         self._swept_ns = now_ns
-        self._see_to(self._reports.adopt_strangers(), trace, now_ns)
+        if self._reports.unnamed.count:
+            self._see_to(self._reports.adopt_strangers(), trace, now_ns)
+        if self._planner.refusals.waiting:
+            for refused, reason in self._planner.refusals.due(now_ns):
+                self._events[refused.number] = Event(refused, trace, now_ns, reason)
         for index in self.world.orders.instruments_working():
             market = self.world.instruments.market_of(index)
             if market is not None and market.number not in self._events:

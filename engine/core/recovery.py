@@ -47,10 +47,9 @@ class Recovery:
         self.is_listed = True
         self._known_ns = max(self._known_ns, local_ns)
 
-    def on_changed(self, order: Order, local_ns: int) -> None:
-        """Something was told of an order at this moment; it may be one of an earlier life."""
-        if any(each is order for each in self._open):
-            self._known_ns = max(self._known_ns, local_ns)
+    def on_report(self, local_ns: int) -> None:
+        """Something was told at this moment; it may have been the end of one of them."""
+        self._known_ns = max(self._known_ns, local_ns)
 
     def is_complete(self, read_back_ns: int) -> bool:
         """Return whether a complete read-back that began at this moment has told everything."""

@@ -52,12 +52,12 @@ class Reports:
 
     foreign: reports for orders we do not know.  external: orders made elsewhere on our wallet.
     revived: orders that were over by all evidence and were told alive.  contradicted: orders of
-    which something was told that cannot be, and what; for the engine to take out.
+    which something was told that cannot be, and what; for the engine to take out.  unnamed: reports
+    that wait for a name.
     """
 
     __slots__ = (
         "_handlers",
-        "_unnamed",
         "_world",
         "contradicted",
         "contradictions",
@@ -66,11 +66,12 @@ class Reports:
         "foreign",
         "recovery",
         "revived",
+        "unnamed",
     )
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._unnamed = Unnamed()
+        self.unnamed = Unnamed()
         self.recovery = Recovery()
         self.fills = self.foreign = self.external = self.revived = self.contradictions = 0
         self.contradicted: list[tuple[Order, str]] = []
@@ -108,17 +109,17 @@ class Reports:
 
     def announced(self, instrument: int) -> Iterator[Order]:
         """Apply the reports that had come before their instrument."""
-        yield from self._apply_all(self._unnamed.announced(instrument))
+        yield from self._apply_all(self.unnamed.announced(instrument))
 
     def adopt_strangers(self) -> Iterator[Order]:
         """Adopt the orders that were not named for a while: they were made elsewhere.
 
         While the order log is not told in full, they may be of an earlier life of this engine.
         """
-        if not len(self._unnamed) or not self.recovery.is_listed:
+        if not self.recovery.is_listed:
             return
-        for order_hash in self._unnamed.strangers(self._world.now_ns):
-            rows = self._unnamed.named(order_hash)
+        for order_hash in self.unnamed.strangers(self._world.now_ns):
+            rows = self.unnamed.named(order_hash)
             self._adopt(order_hash, rows[0])
             yield from self._apply_all(rows)
 
@@ -147,7 +148,7 @@ class Reports:
         order = recovered_order(order_id, price, size, strategy, side, tif, is_open=bool(is_open))
         orders.adopt(order, order_hash)
         self.recovery.on_order(order)
-        return self._apply_all(self._unnamed.named(order_hash))
+        return self._apply_all(self.unnamed.named(order_hash))
 
     def _apply_all(self, rows: Iterable[np.ndarray]) -> Iterator[Order]:
         for row in rows:
@@ -165,7 +166,7 @@ class Reports:
             orders.close(stranger, Reason.SUPERSEDED)
             orders.reckon(order)
         orders.name(order, order_hash)
-        waiting = self._unnamed.named(order_hash)
+        waiting = self.unnamed.named(order_hash)
         return self._apply_all(waiting) if waiting else ()
 
     def _on_ack(self, row: np.ndarray) -> Iterable[Order]:
@@ -239,11 +240,11 @@ class Reports:
         """Return the order a private report is of; None: the report waits for what it lacks."""
         order = self._world.orders.by_hash.get(order_hash)
         if order is None:
-            self._unnamed.await_name(order_hash, row, self._world.now_ns)
+            self.unnamed.await_name(order_hash, row, self._world.now_ns)
             return None
         instrument = _instrument_of(row)
         if self._world.instruments.market_of(instrument) is None:
-            self._unnamed.await_instrument(instrument, row)
+            self.unnamed.await_instrument(instrument, row)
             return None
         if order.instrument == 0:
             self._world.orders.place(order, instrument)

@@ -13,6 +13,7 @@ from operator import index as whole
 from engine.core.intents import Arm, Basket, Intent, Quote, Take
 from engine.core.orders.armed import ArmedTakes
 from engine.core.orders.baskets import Baskets
+from engine.core.orders.refusals import Refusals
 from engine.core.orders.submitter import Submitter
 from engine.core.outbox import Outbox
 from engine.core.params import EngineParams
@@ -44,6 +45,7 @@ class Planner:
         "_refused_arms",
         "_submitter",
         "armed",
+        "refusals",
     )
 
     def __init__(self, params: EngineParams, outbox: Outbox) -> None:
@@ -57,6 +59,7 @@ class Planner:
         self._baskets = Baskets()
         self.armed = ArmedTakes(params, outbox)
         self._refused_arms: dict[tuple[int, int], int] = {}
+        self.refusals = Refusals()
 
     def begin(self) -> None:
         """Start a step: leg numbers count from 0 for every (strategy, trace)."""
@@ -195,7 +198,7 @@ class Planner:
             world.orders.open(Order(order_id, strategy, index, _BUY, price, size, _GTC, leg))
         elif self._refused.get((strategy, index)) != reason:
             self._refused[strategy, index] = reason
-            self._submitter.tell_refused(world, event)
+            self._tell_refused(world, event, reason)
 
     def _take(self, world: World, strategy: int, event: Event, takes: Sequence[Take]) -> None:
         """Send takes, all or none: every gate must let every leg pass before the first leaves."""
@@ -203,11 +206,12 @@ class Planner:
         first = self._legs_from(strategy, event.trace, count)
         for k, take in enumerate(takes):
             self._put(k, world, strategy, take, first + k)
-        if self._submitter.send(world, count, event) == _OK:
+        reason = self._submitter.send(world, count, event)
+        if reason == _OK:
             ids = [self._submitter.order_id(k) for k in range(count)]
             self._left.append((strategy, takes, first, ids))
         else:
-            self._submitter.tell_refused(world, event)
+            self._tell_refused(world, event, reason)
 
     def _arm(self, world: World, strategy: int, event: Event, arm: Arm) -> None:
         """Arm what is wanted in place of what was armed before."""
@@ -227,7 +231,11 @@ class Planner:
             self.armed.arm(world, self._submitter.candidate(), order, take, event)
         elif self._refused_arms.get(key) != reason:
             self._refused_arms[key] = reason
-            self._submitter.tell_refused(world, event)
+            self._tell_refused(world, event, reason)
+
+    def _tell_refused(self, world: World, event: Event, reason: int) -> None:
+        self._submitter.tell_refused(world, event)
+        self.refusals.add(event.market, reason)
 
     def _put(self, k: int, world: World, strategy: int, take: Take, leg: int) -> None:
         """Hot path. Make a take candidate `k`."""

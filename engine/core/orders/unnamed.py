@@ -15,28 +15,28 @@ Waiting = tuple[int, list[np.ndarray]]  # since when, in the engine's time, and 
 
 
 class Unnamed:
-    """Rows by what they wait for."""
+    """Rows by what they wait for. count: how many do.  dropped: how many went unheard."""
 
-    __slots__ = ("_by_hash", "_by_instrument", "_count", "dropped")
+    __slots__ = ("_by_hash", "_by_instrument", "count", "dropped")
 
     def __init__(self) -> None:
         self._by_hash: dict[bytes, Waiting] = {}
         self._by_instrument: dict[int, list[np.ndarray]] = {}
-        self._count = 0
+        self.count = 0
         self.dropped = 0
 
     def await_name(self, order_hash: bytes, row: np.ndarray, now_ns: int) -> None:
         """Keep a report until its order is named or found to be none of this engine's."""
         self._by_hash.setdefault(order_hash, (now_ns, []))[1].append(row.copy())
-        self._count += 1
-        if self._count > ROWS_MAX:
+        self.count += 1
+        if self.count > ROWS_MAX:
             self.dropped += len(self.named(next(iter(self._by_hash))))
 
     def await_instrument(self, instrument: int, row: np.ndarray) -> None:
         """Keep a report until its instrument is announced."""
         self._by_instrument.setdefault(instrument, []).append(row.copy())
-        self._count += 1
-        if self._count > ROWS_MAX:
+        self.count += 1
+        if self.count > ROWS_MAX:
             self.dropped += len(self.announced(next(iter(self._by_instrument))))
 
     def named(self, order_hash: bytes) -> list[np.ndarray]:
@@ -44,13 +44,13 @@ class Unnamed:
         if order_hash not in self._by_hash:
             return []
         rows = self._by_hash.pop(order_hash)[1]
-        self._count -= len(rows)
+        self.count -= len(rows)
         return rows
 
     def announced(self, instrument: int) -> list[np.ndarray]:
         """Take the reports of an instrument that is known now."""
         rows = self._by_instrument.pop(instrument, [])
-        self._count -= len(rows)
+        self.count -= len(rows)
         return rows
 
     def strangers(self, now_ns: int) -> list[bytes]:
@@ -61,6 +61,3 @@ class Unnamed:
                 break
             due.append(order_hash)
         return due
-
-    def __len__(self) -> int:
-        return len(self._by_hash)

@@ -13,11 +13,16 @@ from engine.core.world.world import World
 
 
 class Event(NamedTuple):
-    """Why a strategy is asked now. `trace` and `trigger_ns` are of the record that caused it."""
+    """Why a strategy is asked now. `trace` and `trigger_ns` are of the record that caused it.
+
+    reason: a `Reason`: why an order of this market has ended, or was refused by a gate and is not;
+    OK where neither happened. After a refusal every strategy is asked again within a second.
+    """
 
     market: Market
     trace: int
     trigger_ns: int
+    reason: int = 0
 
 
 @dataclass(slots=True)
