@@ -12,14 +12,23 @@ Such a read-back has told every fill there can be and every balance. Until then 
 from __future__ import annotations
 
 from engine.core.world.orders import Order, OrderState
+from engine.math.units import MICROS, notional_micros_ceil
+from engine.wire.codes import Side, Tif
 
 
 def recovered_order(
     order_id: int, price: int, size: int, strategy: int, side: int, tif: int, *, is_open: bool
 ) -> Order:
-    """Return an order of an earlier life, as far as the order log knows it."""
+    """Return an order of an earlier life, as far as the order log knows it.
+
+    Of an immediate buy that is what it spends and the least it gets, which is no limit: a fill may
+    be dearer than the two say together.
+    """
     state = OrderState.UNKNOWN if is_open else OrderState.DONE
-    return Order(order_id, strategy, 0, side, price, size, tif, 0, state=state)
+    budget = 0
+    if side == Side.BUY and tif in (Tif.FOK, Tif.FAK):
+        budget, price = notional_micros_ceil(price, size), MICROS
+    return Order(order_id, strategy, 0, side, price, size, tif, 0, budget, state=state)
 
 
 class Recovery:

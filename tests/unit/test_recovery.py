@@ -132,6 +132,21 @@ def test_fills_of_an_earlier_run_are_its_strategys_position_and_cost_no_cash_twi
     assert driver.engine.gauges()["tokens_unexplained"] == 0
 
 
+def test_a_fill_of_an_old_immediate_buy_may_be_dearer_than_its_average() -> None:
+    """Its limit is not in the log: what it spends bounds it."""
+    for price, booked in (("0.45", 30 * MICROS), ("0.55", 0)):
+        driver = Driver(SPREAD)
+        markets(driver)
+        order = old_order(is_open=False)
+        order["tif"] = Tif.FOK
+        first = fill(OLD, "0.1", "1", settlement=Settlement.CONFIRMED)
+        second = fill(OLD, price, "26", settlement=Settlement.CONFIRMED, trade_id=b"2" * 16)
+        third = fill(OLD, "0.01", "3", settlement=Settlement.CONFIRMED, trade_id=b"3" * 16)
+        driver.step(order, first, second, third)
+        held = driver.engine.world.lots.size(UP)
+        assert held == (booked or 4 * MICROS)
+
+
 def test_what_earlier_fills_brought_and_the_wallet_has_no_more_is_written_off_at_cost() -> None:
     """Merged or sent away between two runs: not held, not exposed, neither profit nor loss."""
     driver = Driver(SPREAD)
