@@ -76,6 +76,7 @@ class Desk:
             side=Side.BUY,
             tif=Tif.GTC,
             post_only=0,
+            strategy=0,
             attempt=0,
         )
 

@@ -32,6 +32,7 @@ ORDER = NewOrder(
     side=Side.BUY,
     tif=Tif.FOK,
     post_only=0,
+    strategy=0,
     attempt=0,
 )
 

@@ -2,7 +2,8 @@
 
 ```
 latch    until the process is started again: credentials refused five times in a row, geoblock,
-         banned, an order id that is not our hash. Closed-only stops purchases.
+         banned, another version of the exchange than we sign for, an order id that is not our
+         hash. Closed-only stops purchases.
 pause    nothing is sent for a while: restarting (425), cancel-only, disabled (503), throttled (429)
 window   only post-only orders are sent: after a restart, and as long as the venue says so
 clock    live only: our clock is too far from the venue's, or nobody has compared them yet
@@ -30,7 +31,7 @@ AUTH_REFUSALS_MAX = 5
 NEVER_NS = 1 << 62
 _UNAUTHORIZED = 401
 _THROTTLED = 429
-_LATCHING = frozenset((Reason.VENUE_BANNED, Reason.HALT_HASH_MISMATCH))
+_LATCHING = frozenset((Reason.VENUE_BANNED, Reason.VENUE_VERSION, Reason.HALT_HASH_MISMATCH))
 _CLOSED = frozenset((Reason.VENUE_CANCEL_ONLY, Reason.VENUE_DISABLED))
 
 

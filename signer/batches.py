@@ -67,7 +67,7 @@ def classify_batch(answer: Answer, hashes: Sequence[bytes]) -> list[Verdict]:
     """Return what the answer to `POST /orders` means for each order, in the order they were sent.
 
     A leg with an id belongs to the order of that hash wherever it stands; one without an id is
-    matched by its place, if the list is as long as the request.
+    matched by its place, if the list is as long as the request and in its order.
     """
     if answer.outcome != Outcome.ANSWERED or answer.status != 200:
         return [classify_order(answer, order_hash) for order_hash in hashes]
@@ -77,23 +77,25 @@ def classify_batch(answer: Answer, hashes: Sequence[bytes]) -> list[Verdict]:
         legs = None
     if not isinstance(legs, list):
         return [_UNREADABLE] * len(hashes)
-    named = {str(leg["orderID"]).lower(): leg for leg in legs if _has_id(leg)}
-    placed = legs if len(legs) == len(hashes) else [None] * len(hashes)
+    ids = ["0x" + order_hash.hex() for order_hash in hashes]
+    told = [_id_of(leg) for leg in legs]
+    placed: list[Any] = legs
+    if len(legs) != len(ids) or any(
+        leg_id in ids and leg_id != own for leg_id, own in zip(told, ids, strict=True)
+    ):
+        placed = [None] * len(ids)  # nobody's place can be trusted
+    named = {leg_id: leg for leg_id, leg in zip(told, legs, strict=True) if leg_id}
     return [
-        _classify_leg(named.get("0x" + order_hash.hex(), leg), order_hash)
-        for order_hash, leg in zip(hashes, placed, strict=True)
+        _classify_leg(named.get(own, leg), order_hash) if told.count(own) < 2 else _UNREADABLE
+        for own, leg, order_hash in zip(ids, placed, hashes, strict=True)
     ]
 
 
 def _classify_leg(leg: Any, order_hash: bytes) -> Verdict:
-    if not isinstance(leg, dict):
-        return _UNREADABLE
-    verdict = classify_order_content(leg, order_hash)
-    says_why = any(leg.get(name) for name in ("errorMsg", "error", "error_msg", "code"))
-    if verdict.fate == Fate.REFUSED and not says_why and not _has_id(leg):
-        return _UNREADABLE  # neither id nor reason
-    return verdict
+    return classify_order_content(leg, order_hash) if isinstance(leg, dict) else _UNREADABLE
 
 
-def _has_id(leg: Any) -> bool:
-    return isinstance(leg, dict) and isinstance(leg.get("orderID"), str) and bool(leg["orderID"])
+def _id_of(leg: Any) -> str:
+    """Return the id in a leg, lower case; "" if there is none."""
+    order_id = leg.get("orderID") if isinstance(leg, dict) else None
+    return order_id.lower() if isinstance(order_id, str) else ""

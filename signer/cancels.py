@@ -1,4 +1,7 @@
-"""Cancels: sent until the venue has answered, for a cancel may be repeated and an order may not.
+"""Cancels: repeated until there is evidence, for a cancel may be repeated and an order may not.
+
+The venue's list is evidence for the orders in it. One that is in neither list, after a cancel of
+everything or of itself, is looked up, and cancelled by hash while it is found alive.
 
 An order whose own request has no answer yet is cancelled when it has one: before, the venue may not
 know it, and "not found" would prove nothing. A cancel without a token waits, and the last tokens
@@ -18,7 +21,7 @@ from signer.look_ups import LookUps
 from signer.orders import Orders, OrderState, SentOrder
 from signer.rails.port import Rail
 from signer.ratelimit import RateLimits
-from signer.responses import Fate, Verdict, classify_cancel
+from signer.responses import Fate, Verdict, classify_cancel, is_gone, is_held
 
 RETRY_NS = 250_000_000
 _CANCELED = Verdict(Fate.ENDED, Reason.CANCELED)
@@ -76,12 +79,17 @@ class Cancels:
             self._send(order)
 
     def repeat(self, order: SentOrder) -> None:
-        """Cancel an order again, a little later."""
+        """Cancel an order again, a little later; once, however often it is asked for."""
+        if order.cancel_is_due:
+            return
+        order.cancel_is_due = True
         heapq.heappush(self._due, (self._now_ns() + RETRY_NS, next(self._ticket), order))
 
     def cancel_all(self) -> None:
-        """Cancel everything of the account; repeated until the venue acknowledges."""
-        for order in self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN):
+        """Cancel everything of the account; repeated until the venue says what it canceled."""
+        for order in self._orders.in_state(
+            OrderState.IN_FLIGHT, OrderState.UNKNOWN, OrderState.LIVE
+        ):
             order.cancel_is_wanted = True
         self._send_all()
 
@@ -89,7 +97,9 @@ class Cancels:
         """Repeat what was not answered; return how many were sent."""
         sent = 0
         while self._due and self._due[0][0] <= now_ns:
-            self._send(heapq.heappop(self._due)[2])
+            order = heapq.heappop(self._due)[2]
+            order.cancel_is_due = False
+            self._send(order)
             sent += 1
         if self._all_due_ns and now_ns >= self._all_due_ns and not self._all_is_in_flight:
             self._send_all()
@@ -125,10 +135,8 @@ class Cancels:
         digits = order.order_hash.hex()
         if digits in verdict.canceled:
             self._on_evidence(order, _CANCELED)
-        elif verdict.is_final and not _is_held(verdict.refused.get(digits, "")):
-            # It may be filled, gone, or not there yet: only a look at it can tell.
-            order.is_unlisted = True
-            self._look_ups.begin(order)
+        elif verdict.is_final:
+            self._on_refusal(order, verdict.refused.get(digits, ""))
         else:
             self.repeat(order)
 
@@ -136,6 +144,9 @@ class Cancels:
         """resting: the orders that were live when everything was to be cancelled."""
         self._all_is_in_flight = False
         verdict = classify_cancel(answer)
+        if not verdict.is_final:
+            self._all_due_ns = self._now_ns() + RETRY_NS
+            return
         self._limits.spend_cancels(len(verdict.canceled))
         for digits in verdict.canceled:
             order = self._orders.by_hash(digits)
@@ -144,17 +155,20 @@ class Cancels:
         for digits, why in verdict.refused.items():
             order = self._orders.by_hash(digits)
             if order is not None and order.state in (OrderState.LIVE, OrderState.UNKNOWN):
-                order.is_unlisted = not _is_held(why)
-                self._look_ups.begin(order)
-        if not verdict.is_final:
-            self._all_due_ns = self._now_ns() + RETRY_NS
-            return
+                self._on_refusal(order, why)
         for order in resting:
-            # In neither list: filled earlier, which the core knows from its fills.
+            # In neither list: filled, or overlooked. If a look finds it, it is cancelled by hash.
             if order.state is OrderState.LIVE and order.order_hash.hex() not in verdict.refused:
-                self._orders.move(order, OrderState.ENDED)
+                self._look_ups.begin(order)
 
-
-def _is_held(why: str) -> bool:
-    """Whether the venue holds the order back before matching and wants to be asked again."""
-    return "pending" in why or "delayed" in why
+    def _on_refusal(self, order: SentOrder, why: str) -> None:
+        """An answer that did not cancel an order. why: the venue's words, "" = it did not say."""
+        if is_held(why):
+            self.repeat(order)
+            return
+        if is_gone(why):
+            order.denied_ns = self._now_ns()
+        else:
+            self.repeat(order)
+        # Filled, gone, or not there yet: only a look at it can tell.
+        self._look_ups.begin(order)

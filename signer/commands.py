@@ -14,7 +14,7 @@ import numpy as np
 from engine.wire.records import RECORD_BYTES
 
 # The fields of NewOrder and of Cancel, in order, where they lie in a record.
-_NEW_ORDER = struct.Struct("<4xIQ16xQqqqQqq8xqIBBB2xB")
+_NEW_ORDER = struct.Struct("<4xIQ16xQqqqQqq8xqIBBBBxB")
 _ARM = struct.Struct("<4xIQ16xqqqIBBBB")
 _CANCEL = struct.Struct("<4xIQ16xQH")
 
@@ -36,6 +36,7 @@ class NewOrder(NamedTuple):
     side: int
     tif: int
     post_only: int
+    strategy: int
     attempt: int
 
 
@@ -101,6 +102,7 @@ class Commands:
             side=side,
             tif=tif,
             post_only=0,
+            strategy=0,
             attempt=0,
         )
         return Arm(order, strategy, bool(engaged))

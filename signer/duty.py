@@ -7,6 +7,7 @@ keeps its reservation in the core meanwhile. Nothing is signed twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
@@ -22,15 +23,16 @@ from signer.admission import Admission
 from signer.amounts import ONE
 from signer.auth import ApiCredentials, L2Signer
 from signer.batches import Batch
-from signer.commands import Arm, Commands, NewOrder
+from signer.commands import Arm, Cancel, Commands, NewOrder
 from signer.core_watch import CoreWatch
 from signer.heartbeat import Heartbeat
 from signer.http import Endpoint
 from signer.instruments import Instruments
 from signer.ladder import Ladder
+from signer.log_watch import LogWatch
 from signer.order_log import OrderLog
 from signer.order_path import OrderPath
-from signer.orders import Orders, OrderState, SentOrder
+from signer.orders import Orders, OrderState, RevivedOrder, SentOrder
 from signer.outcomes import Outcomes
 from signer.policy import Policy
 from signer.rails.clob import ClobRail, Observers
@@ -38,6 +40,7 @@ from signer.ratelimit import RateLimits
 from signer.recovery import recover
 from signer.reports import Reporter, Stamps
 from signer.settings import SignerSettings
+from signer.strategies import number_of
 from signer.wallets import Wallet
 from signer.warm_up import DryRun
 
@@ -78,7 +81,6 @@ class SignerDuty:
             self._settings.heartbeat_gap_ns,
             self._on_heartbeat_gap,
         )
-        self._log_lag_ns_max = self._settings.order_log_lag_ns_max
         self._core = CoreWatch(runtime.counters("core"), self._settings.core_silence_ns_max)
         # Commands are read where they were polled: the rows from `_next` on wait for their turn.
         self._rows = np.zeros((BATCH_RECORDS_MAX, RECORD_WORDS), np.int64)
@@ -89,7 +91,12 @@ class SignerDuty:
         self._was_connected = False
         self._is_reconciling = False
         self._is_draining = False
+        self._note: Callable[[str, BaseException], None] = lambda _where, _error: None
         self._open = ExitStack()
+
+    def on_fenced(self, note: Callable[[str, BaseException], None]) -> None:
+        """Write down by `note` what went wrong and is survived."""
+        self._note = note
 
     def start(self) -> None:
         """Open the order log, attach to the rings, begin to connect and to look up what is open."""
@@ -111,6 +118,9 @@ class SignerDuty:
         self._open.callback(self._ring.close)
         self._log = OrderLog(self._runtime.state(ORDER_LOG_NAME), strict=settings.order_log_strict)
         self._open.callback(self._log.close)
+        self._log_watch = LogWatch(
+            self._log, self._admission, self._counters, settings.order_log_lag_ns_max, self._note
+        )
         self._open.callback(self._core.close)
         self._open.callback(self._count)
         self._open.callback(self._rail.close)
@@ -142,6 +152,7 @@ class SignerDuty:
             self._now_ns,
             run_id=run_id,
             age_ns_max=settings.order_age_ns_max,
+            strategy_keys=settings.strategy_keys,
             on_answer=self._outcomes.on_answer,
             on_refused=self._on_refused,
             on_unsent=lambda order, reason: self._outcomes.reject(order, reason, 0),
@@ -149,8 +160,8 @@ class SignerDuty:
         self._batch = Batch(self._rail, self._outcomes.on_verdict)
         self._cancels, self._look_ups = self._outcomes.cancels, self._outcomes.look_ups
         self._counters.set(tally.LOG_TORN_BYTES, self._log.torn_bytes)
-        self._rail.start()
         self._recover()
+        self._rail.start()
 
     def work(self) -> int:
         """Hot path. Do one round; return how much was done."""
@@ -168,7 +179,7 @@ class SignerDuty:
         worked += self._look_ups.work(now_ns) + self._beat(now_ns)
         if not self._is_draining:
             self._look_at_core(now_ns)
-        self._look_at_log(now_ns)
+        self._log_watch.look(now_ns)
         if self._rail.is_connected is not self._was_connected:
             self._on_rail_change()
         if not worked and not self._is_draining:
@@ -192,9 +203,8 @@ class SignerDuty:
             self._path.hold = int(Reason.HALT_STOPPING)
             if self._orders.open_count:
                 self._cancels.cancel_all()
-        unseen = next(self._orders.in_state(OrderState.IN_FLIGHT, OrderState.UNKNOWN), None)
         return (
-            unseen is None
+            not self._orders.open_count
             and self._next == self._polled
             and not self._cancels.all_is_pending
             and not self._report.waiting
@@ -219,9 +229,7 @@ class SignerDuty:
         elif kind == _ARM:
             self._on_arm(self._commands.arm(index))
         elif kind == Kind.CANCEL:
-            order = self._orders.get(self._commands.cancel(index).order_id)
-            if order is not None:
-                self._cancels.cancel(order)
+            self._on_cancel(self._commands.cancel(index))
         elif kind == Kind.CANCEL_ALL:
             self._cancels.cancel_all()
         elif kind == Kind.INSTRUMENT:
@@ -230,6 +238,16 @@ class SignerDuty:
             self._instruments.on_status(self._rows[index])
         else:
             self._counters.add(tally.COMMANDS_UNKNOWN)
+
+    def _on_cancel(self, cancel: Cancel) -> None:
+        order = self._orders.get(cancel.order_id)
+        if order is None:
+            return
+        if cancel.reason == Reason.REVIVED and order.state is OrderState.ENDED:
+            self._note("orders", RevivedOrder.of(order))
+            self._outcomes.revive(order)
+        else:
+            self._cancels.cancel(order)
 
     def _on_new_order(self, order: NewOrder) -> None:
         """Hot path."""
@@ -281,15 +299,24 @@ class SignerDuty:
             self._outcomes.doubt(order, Reason.ORDER_LOG, 0)
 
     def _recover(self) -> None:
-        recovered = recover(self._log.found, self._runtime.run_id)
+        """Tell the core of earlier lives before anything else, and go on with what may be live."""
+        recovered = recover(self._log.found, self._runtime.run_id, self._now_ns())
         self._log.found.clear()
         for stake, signed_ns in recovered.stakes:
             self._policy.spending.restore(stake, signed_ns)
+        for told in recovered.told:
+            number = number_of(told.strategy_key, self._settings.strategy_keys)
+            self._report.recovered(*told._replace(strategy_key=number))
+        self._report.all_recovered()
+        self._counters.set(tally.ORDERS_RECOVERED, len(recovered.told))
+        has_doomed = False
         for order in recovered.orders:
             self._orders.add(order)
-            if order.state is OrderState.UNKNOWN:
+            is_resting = order.state is OrderState.LIVE and not order.is_at_once
+            if order.state is not OrderState.ENDED and (order.is_doomed or not is_resting):
                 self._look_ups.begin(order)
-        if recovered.has_strangers:
+            has_doomed |= order.is_doomed
+        if has_doomed:
             self._cancels.cancel_all()
 
     def _look_at_core(self, now_ns: int) -> None:
@@ -298,15 +325,6 @@ class SignerDuty:
             if self._orders.open_count:
                 self._cancels.cancel_all()
         self._path.hold = _CORE_SILENT if self._core.is_silent else _OK
-
-    def _look_at_log(self, now_ns: int) -> None:
-        """No new orders while what is signed already waits for the disk. Hot path."""
-        lag_ns = self._log.lag_ns(now_ns)
-        if lag_ns <= self._log_lag_ns_max:
-            self._admission.log_reason = _OK
-        elif not self._admission.log_reason:
-            self._admission.log_reason = int(Reason.ORDER_LOG)
-            self._counters.add(tally.LOG_STALLS)
 
     def _beat(self, now_ns: int) -> int:
         """Keep the venue from cancelling everything; with a silent core, let it."""
@@ -323,7 +341,8 @@ class SignerDuty:
         """The venue may have cancelled everything: nothing is live until it says so."""
         self._is_reconciling = True
         for order in self._orders.in_state(OrderState.LIVE):
-            self._outcomes.doubt(order, Reason.HEARTBEAT_GAP, 0)
+            if not order.is_doomed:  # it is looked up already
+                self._outcomes.doubt(order, Reason.HEARTBEAT_GAP, 0)
 
     def _on_clock(self) -> None:
         """The clocks have been compared."""

@@ -29,8 +29,9 @@ MAGIC = b"HALFORDR"
 VERSION = 1
 HEADER = struct.Struct("<8sI20x")
 FRAME = struct.Struct("<IIQ")
-# kind, attempt, instrument, run id, order id, time ns, order hash, reason, HTTP status, matched
-ENTRY = struct.Struct("<HBxIQQq32sHH4xq")
+# kind, attempt, instrument, run id, order id, time ns, order hash, reason, HTTP status,
+# strategy key, matched
+ENTRY = struct.Struct("<HBxIQQq32sHHIq")
 _FRAMED = struct.Struct(FRAME.format + ENTRY.format[1:])
 ENTRY_BYTES = _FRAMED.size
 BODY_BYTES_MAX = 1 << 16
@@ -51,7 +52,11 @@ _KINDS = frozenset(EntryKind)
 
 
 class Entry(NamedTuple):
-    """One entry. order_hash: 32 bytes. matched: micro-shares of a DONE, -1 = not said."""
+    """One entry. order_hash: 32 bytes.
+
+    strategy_key: of a SIGNED, crc32c of the strategy's name, 0 = none said (`signer.strategies`).
+    matched: micro-shares of a DONE, or of an ACKED that was matched at once; -1 = not said.
+    """
 
     kind: int
     attempt: int
@@ -62,6 +67,7 @@ class Entry(NamedTuple):
     order_hash: bytes
     reason: int = 0
     http_status: int = 0
+    strategy_key: int = 0
     matched: int = -1
     body: bytes = b""
 

@@ -10,8 +10,16 @@ looked up ──found───────────────────�
                       ├─not seen─▶ looked up again
                       └─refused──▶ not found twice, a request's lifetime apart ──▶ dead
 ```
-Where nothing may be sent (halt, old order, cancel wanted) the lifetime between two looks is all the
-proof there can be: what was on its way has arrived by then or never will.
+Where nothing may be sent (halt, old order, cancel wanted), or nothing is learnt by it (the venue
+refused before it looked, or in words that are not known here), a cancel by hash takes its place.
+What was on its way has arrived after a lifetime or never will; then the cancel, which would end it,
+and one more look must find nothing:
+
+```
+not found ──a lifetime──▶ not found ──▶ cancelled by hash ──"not found"──▶ not found ──▶ dead
+                                                └─acknowledged─▶ ended
+```
+Time alone ends no order: a venue that does not answer leaves it UNKNOWN.
 """
 
 from __future__ import annotations
@@ -26,17 +34,20 @@ from signer.http import Answer
 from signer.orders import OrderState, SentOrder
 from signer.rails.port import Rail
 from signer.ratelimit import RateLimits
-from signer.responses import Fate, Verdict, classify_look_up
+from signer.responses import AT_THE_DOOR, Fate, Verdict, classify_look_up
 
 RETRY_NS_MIN = 100_000_000
 RETRY_NS_MAX = 2_000_000_000
 IN_FLIGHT_MAX = 8
+# What the venue has had it may be slow to find: only then is it cancelled for being missing.
+KNOWN_MISSING_NS = 4_000_000_000
 
 
 class LookUps:
     """What to ask for, and when."""
 
     __slots__ = (
+        "_cancel",
         "_due",
         "_in_flight",
         "_lifetime_ns",
@@ -57,6 +68,7 @@ class LookUps:
         lifetime_ns: int,
         on_evidence: Callable[[SentOrder, Verdict], None],
         send_again: Callable[[SentOrder], bool],
+        cancel: Callable[[SentOrder], None],
     ) -> None:
         """lifetime_ns: how long a request may still arrive at the venue after we gave it up.
 
@@ -68,6 +80,7 @@ class LookUps:
         self._lifetime_ns = lifetime_ns
         self._on_evidence = on_evidence
         self._send_again = send_again
+        self._cancel = cancel
         self._due: list[tuple[int, int, SentOrder]] = []
         self._in_flight = 0
         self._ticket = itertools.count()  # orders due at one moment do not compare
@@ -108,11 +121,12 @@ class LookUps:
     def on_sent_again(self, order: SentOrder, verdict: Verdict) -> None:
         """Take what became of an order's bytes that were sent again, unless it was accepted."""
         self._in_flight -= 1
-        if verdict.fate == Fate.REFUSED and verdict.reason != Reason.NO_CONNECTION:
+        if verdict.fate == Fate.REFUSED and verdict.reason not in AT_THE_DOOR:
             order.refusal = verdict.reason
             self._push(order, 0)
         else:
             order.is_known |= verdict.reason == Reason.VENUE_DUPLICATED
+            order.is_strange |= verdict.reason == Reason.VENUE_REJECTED
             self._retry(order)
 
     def on_accepted_again(self, order: SentOrder) -> None:
@@ -131,8 +145,7 @@ class LookUps:
         elif verdict.reason == Reason.VENUE_NOT_FOUND:
             self._on_missing(order)
         else:
-            order.is_looked_up = False
-            self._on_evidence(order, verdict)
+            self._conclude(order, verdict)
 
     @staticmethod
     def _is_pending(order: SentOrder, verdict: Verdict) -> bool:
@@ -144,22 +157,31 @@ class LookUps:
         )
 
     def _on_missing(self, order: SentOrder) -> None:
-        if order.is_known and not order.is_unlisted:
-            self._retry(order)
+        if order.is_canceled:  # acknowledged, and the venue does not keep it
+            self._conclude(order, Verdict(Fate.ENDED, Reason.CANCELED))
             return
-        if not order.is_known and not order.refusal and self._send_again(order):
+        is_new = not (order.is_known or order.is_strange or order.refusal)
+        if is_new and self._send_again(order):
             self._in_flight += 1
-            order.missing_ns = 0
+            order.missing_ns = order.denied_ns = 0
             return
         now_ns = self._now_ns()
         order.missing_ns = order.missing_ns or now_ns
-        left_ns = order.missing_ns + self._lifetime_ns - now_ns
-        if left_ns > 0:
-            self._push(order, left_ns)
+        waits_ns = self._lifetime_ns
+        if order.is_known and not order.denied_ns:
+            waits_ns = max(waits_ns, KNOWN_MISSING_NS)
+        arrived_ns = order.missing_ns + waits_ns
+        if now_ns < arrived_ns:
+            self._push(order, arrived_ns - now_ns)
+        elif order.denied_ns >= arrived_ns or (order.refusal and not order.is_known):
+            self._conclude(order, Verdict(Fate.REFUSED, order.refusal or Reason.VENUE_NOT_FOUND))
         else:
-            order.is_looked_up = False
-            reason = order.refusal or Reason.VENUE_NOT_FOUND
-            self._on_evidence(order, Verdict(Fate.REFUSED, reason))
+            self._cancel(order)
+            self._retry(order)
+
+    def _conclude(self, order: SentOrder, verdict: Verdict) -> None:
+        order.is_looked_up = False
+        self._on_evidence(order, verdict)
 
     def _retry(self, order: SentOrder) -> None:
         self._push(order, min(RETRY_NS_MIN << min(order.asks, 8), RETRY_NS_MAX))

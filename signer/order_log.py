@@ -12,6 +12,7 @@ next store into one is then a page fault in the middle of an order.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -26,10 +27,11 @@ from engine.host.errors import RefuseError
 from signer.log_format import Entry, Packer, Placed, header, scan
 
 SYNC_DELAY_US = 2_000  # how long `group` gathers entries: with the sync itself, well within 5 ms
-# Words shared with the helper thread: what it is told, the first failure of either side, and the
-# last entry that is on disk.
-_IS_CLOSING, _WRITTEN, _HAS_FAILED, _SYNCED = range(4)
+# Words shared with the helper thread: what it is told, the errno of the first failure of either
+# side, and the last entry that is on disk.
+_IS_CLOSING, _WRITTEN, _FAILED_ERRNO, _SYNCED = range(4)
 
+_errno_location: Any = types.ExternalFunction("__errno_location", types.CPointer(types.int32)())
 _fdatasync: Any = types.ExternalFunction("fdatasync", types.int32(types.int32))
 _usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
 
@@ -49,10 +51,17 @@ def _keep_synced(words: Any, descriptor: Any) -> None:
         if written != synced:
             if _fdatasync(descriptor):
                 # It may have dropped the pages: nothing after it can be trusted.
-                store_release(words, _HAS_FAILED, 1)
+                store_release(words, _FAILED_ERRNO, _errno_location()[0])
             else:
                 store_release(words, _SYNCED, written)
             synced = written
+
+
+def failure(path: Path, error: OSError | int) -> str:
+    """Return what to say of a disk that failed: the file and the errno."""
+    number = error.errno or 0 if isinstance(error, OSError) else error
+    name = errno.errorcode.get(number, str(number))
+    return f"file={path}, errno={name} ({os.strerror(number)})"
 
 
 class OrderLog:
@@ -61,16 +70,22 @@ class OrderLog:
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         """Open or make the log, cut a torn tail and keep what it holds in `found`.
 
-        Raises RefuseError (exit 78) for damage in the middle, another file, or a second writer.
+        Raises RefuseError (exit 78) for damage in the middle, another file, a second writer, or a
+        disk that cannot be read or written.
         """
         self.bytes_written = 0
+        self.path = path
         self._strict = strict
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = -1
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self.found, self.torn_bytes = self._recover(path)
-        except BaseException:
-            os.close(self._descriptor)
+        except BaseException as error:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            if isinstance(error, OSError):
+                raise RefuseError(f"order log cannot be used: {failure(path, error)}") from None
             raise
         self._sequence = len(self.found)
         self._packer = Packer()
@@ -85,9 +100,12 @@ class OrderLog:
             self._syncer.start()
 
     @property
-    def is_healthy(self) -> bool:
-        """Whether the disk has taken everything so far."""
-        return not self._words[_HAS_FAILED]
+    def failed_errno(self) -> int:
+        """Why the disk did not take something, an errno; 0 = it has taken everything so far.
+
+        It stays: after a sync that failed nothing says what of the file is on disk.
+        """
+        return self._words[_FAILED_ERRNO]
 
     def lag_ns(self, now_ns: int) -> int:
         """Return for how long, at least, an entry has been waiting for the disk; 0 = none is known.
@@ -105,19 +123,19 @@ class OrderLog:
         After False the log takes nothing more: an order that is not in it must not be sent.
         """
         words = self._words
-        if words[_HAS_FAILED]:
+        if words[_FAILED_ERRNO]:
             return False
         sequence = self._sequence + 1
         text = self._packer.pack(sequence, entry)
         try:
             if os.write(self._descriptor, text) != len(text):
-                words[_HAS_FAILED] = 1
+                words[_FAILED_ERRNO] = errno.ENOSPC  # the kernel says no more of a short write
                 return False
             if self._strict:
                 os.fdatasync(self._descriptor)
                 words[_SYNCED] = sequence
-        except OSError:
-            words[_HAS_FAILED] = 1
+        except OSError as error:
+            words[_FAILED_ERRNO] = error.errno or errno.EIO
             return False
         self._sequence = words[_WRITTEN] = sequence
         self.bytes_written += len(text)

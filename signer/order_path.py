@@ -7,7 +7,7 @@ for it is written down when the bytes have left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -71,6 +71,7 @@ class OrderPath:
         "_report",
         "_run_id",
         "_sender",
+        "_strategy_keys",
         "hold",
         "sent_count",
         "sign_ns_last",
@@ -91,11 +92,14 @@ class OrderPath:
         *,
         run_id: int,
         age_ns_max: int,
+        strategy_keys: Sequence[int],
         on_answer: Callable[[SentOrder, Answer], None],
         on_refused: Callable[[NewOrder, int, int], None],
         on_unsent: Callable[[SentOrder, int], None],
     ) -> None:
         """age_ns_max: how long ago an order may have been decided when it is sent.
+
+        strategy_keys: of each strategy's name, by its number; 256 of them.
 
         on_answer: takes the venue's answer to an order.  on_refused: takes an order that is not
         signed or not in the journal, the reason, and when it was polled.  on_unsent: takes one that
@@ -110,6 +114,7 @@ class OrderPath:
         self._journal = journal
         self._report = report
         self._sender = sender
+        self._strategy_keys = strategy_keys
         self._now_ns = now_ns
         self._run_id = run_id
         self._on_answer = on_answer
@@ -171,6 +176,7 @@ class OrderPath:
                 order_hash,
                 _OK,
                 0,
+                self._strategy_keys[order.strategy],
                 -1,
                 body,
             )

@@ -1,4 +1,4 @@
-"""Every order this run has signed, and how much is known of it.
+"""Every order this run has signed, and those of earlier runs; and how much is known of each.
 
 ```
 IN_FLIGHT ──accepted──▶ LIVE ──cancelled, filled, gone──▶ ENDED
@@ -6,7 +6,8 @@ IN_FLIGHT ──accepted──▶ LIVE ──cancelled, filled, gone──▶ EN
     │ └───not seen────▶ UNKNOWN ──looked up, sent again──▶ LIVE or ENDED
     └─refused──────────────────────────────────────────▶ ENDED
 ```
-An id stays here when its order has ended, so that it is never signed again.
+An id stays here when its order has ended, so that it is never signed again. An order that is alive
+after its end is LIVE again, and doomed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
+from engine.host.errors import HostError
 from signer.reports import Stamps
 
 ORDERS_MAX = 1 << 18
@@ -38,9 +40,12 @@ class SentOrder:
 
     body: what was sent, to be sent again byte for byte; empty once the order has ended.
     size: micro-shares.  stake: what it may cost at most, micros.  signed_ns: when.
-    is_known: the venue has had it.  is_unlisted: the venue had nothing to cancel.
-    missing_ns: when a look-up first did not find it, or 0.
+    is_known: the venue has had it.  is_strange: it answered in words that are not known here.
+    is_doomed: of an earlier run, or alive after its end: it is cancelled, and the core hears DONE.
+    is_canceled: a doomed one whose cancel was acknowledged, and whose final size is asked for.
+    missing_ns: when a look-up first did not find it.  denied_ns: when a cancel last did not. Or 0.
     refusal: why the venue refused the same bytes when they were sent again, or OK.
+    released: how much of the stake was given back, micros.
     """
 
     __slots__ = (
@@ -48,18 +53,23 @@ class SentOrder:
         "attempt",
         "auth_retried",
         "body",
+        "cancel_is_due",
         "cancel_is_in_flight",
         "cancel_is_wanted",
+        "denied_ns",
         "instrument",
         "is_at_once",
+        "is_canceled",
+        "is_doomed",
         "is_known",
         "is_looked_up",
-        "is_unlisted",
+        "is_strange",
         "missing_ns",
         "order_hash",
         "order_id",
         "price",
         "refusal",
+        "released",
         "side",
         "signed_ns",
         "size",
@@ -102,14 +112,29 @@ class SentOrder:
         self.stake = stake
         self.signed_ns = signed_ns
         self.is_known = state is _LIVE
-        self.is_unlisted = False
+        self.is_strange = self.is_doomed = self.is_canceled = False
         self.auth_retried = False
-        self.refusal = 0
-        self.cancel_is_wanted = False
+        self.refusal = self.released = 0
+        self.cancel_is_wanted = self.cancel_is_due = False
         self.cancel_is_in_flight = False
         self.is_looked_up = False
         self.asks = 0
-        self.missing_ns = 0
+        self.missing_ns = self.denied_ns = 0
+
+    def doom(self) -> None:
+        """Let nothing but its end become of this order; what was known against it is forgotten."""
+        self.is_doomed = self.cancel_is_wanted = True
+        self.is_canceled = False
+        self.refusal = self.missing_ns = self.denied_ns = 0
+
+
+class RevivedOrder(HostError):
+    """An order that was proven dead is alive; the message names its hash."""
+
+    @classmethod
+    def of(cls, order: SentOrder) -> RevivedOrder:
+        """Return what to say of this order."""
+        return cls(f"an order that was proven dead is alive: hash=0x{order.order_hash.hex()}")
 
 
 class Orders:

@@ -86,7 +86,13 @@ class Outcomes:
         self._resend_age_ns_max = resend_age_ns_max
         self._is_quiet = is_quiet
         self.look_ups = LookUps(
-            rail, limits, now_ns, lifetime_ns, self.on_evidence, self._send_again
+            rail,
+            limits,
+            now_ns,
+            lifetime_ns,
+            self.on_evidence,
+            self._send_again,
+            lambda order: self.cancels.cancel(order),
         )
         self.cancels = Cancels(rail, limits, orders, self.look_ups, now_ns, self.on_evidence)
 
@@ -115,13 +121,18 @@ class Outcomes:
         """Take what a look-up or a cancel has proved."""
         was_live = order.state is OrderState.LIVE
         if verdict.fate == Fate.ENDED:
-            self._finish(order, verdict.matched, verdict.reason)
+            if order.is_doomed and verdict.matched < 0 and not order.is_canceled:
+                order.is_canceled = True  # how much it filled is asked for first
+                self.look_ups.begin(order)
+            else:
+                self._finish(order, verdict.matched, verdict.reason)
         elif verdict.fate == Fate.REFUSED:
-            if was_live:
+            if was_live or order.is_known:  # it may have filled
                 self._finish(order, verdict.matched, verdict.reason)
             else:
                 self.reject(order, verdict.reason, 0)
         else:
+            order.denied_ns = 0
             if not was_live:
                 usd = verdict.matched * order.price // ONE
                 making, taking = usd, verdict.matched
@@ -130,8 +141,21 @@ class Outcomes:
                 self._accept(order, verdict.status, making, taking)
             elif verdict.status != OrderStatus.MATCHED and order.cancel_is_wanted:
                 self.cancels.repeat(order)
-            if verdict.status == OrderStatus.MATCHED and order.state is OrderState.LIVE:
+            is_resting = not (was_live or order.is_at_once)
+            if verdict.status == OrderStatus.MATCHED and (
+                is_resting or order.state is OrderState.LIVE
+            ):
                 self._finish(order, verdict.matched, Reason.FILLED)
+
+    def revive(self, order: SentOrder) -> None:
+        """Cancel an order that is alive after its end, by hash, until it has ended again."""
+        self._counters.add(tally.ORDERS_REVIVED)
+        self._spending.restore(order.released, order.signed_ns)
+        order.released = 0
+        order.doom()
+        self._orders.move(order, OrderState.LIVE)
+        self.record(EntryKind.UNKNOWN, order, reason=Reason.REVIVED)
+        self.cancels.cancel(order)
 
     def _retry_auth(self, order: SentOrder) -> bool:
         """Send an order again whose credentials were refused; False = let it go.
@@ -176,23 +200,24 @@ class Outcomes:
 
     def _accept(self, order: SentOrder, status: int, making: int, taking: int) -> None:
         self._orders.move(order, OrderState.LIVE)
-        self.record(EntryKind.ACKED, order)
+        at_once = taking if order.side == Side.BUY else making
+        is_matched = status == OrderStatus.MATCHED
+        self.record(EntryKind.ACKED, order, matched=at_once if is_matched else -1)
         self._counters.add(tally.ACKS)
         self._report.ack(
             order.instrument, order.trace, order.order_id, making, taking, order.stamps, status
         )
-        if order.is_at_once:
-            if status == OrderStatus.MATCHED:
-                self._orders.move(order, OrderState.ENDED)
-                self._settle(order, taking if order.side == Side.BUY else making)
-            else:
-                self.look_ups.begin(order)
-        elif order.cancel_is_wanted and status != OrderStatus.MATCHED:
+        if is_matched and (order.is_at_once or at_once >= order.size):
+            self._orders.move(order, OrderState.ENDED)
+            self._settle(order, at_once)
+        elif order.is_at_once:
+            self.look_ups.begin(order)
+        elif order.cancel_is_wanted:
             self.cancels.cancel(order)
 
     def reject(self, order: SentOrder, reason: int, http_status: int) -> None:
         """End an order that certainly is not live."""
-        self._spending.release(order.stake, order.signed_ns)
+        self._release(order, order.stake)
         self._orders.move(order, OrderState.ENDED)
         self.record(EntryKind.REJECTED, order, reason=reason, http_status=http_status)
         self._counters.add(tally.REJECTS)
@@ -242,7 +267,11 @@ class Outcomes:
     def _settle(self, order: SentOrder, matched: int) -> None:
         """Give back what an order that is over has not spent."""
         unfilled = max(0, order.size - matched)
-        self._spending.release(order.stake * unfilled // order.size, order.signed_ns)
+        self._release(order, order.stake * unfilled // order.size)
+
+    def _release(self, order: SentOrder, stake: int) -> None:
+        self._spending.release(stake - order.released, order.signed_ns)
+        order.released = stake
 
     def record(
         self,
@@ -252,7 +281,6 @@ class Outcomes:
         reason: int = 0,
         http_status: int = 0,
         matched: int = -1,
-        body: bytes = b"",
     ) -> bool:
         """Write an entry of an order to the log; False when it is not certain to be there."""
         return self._log.append(
@@ -266,7 +294,7 @@ class Outcomes:
                 order.order_hash,
                 reason,
                 http_status,
+                0,
                 matched,
-                body,
             )
         )

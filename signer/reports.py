@@ -21,6 +21,7 @@ _ACK = struct.Struct("<QqqqqqqqB7x")
 _REFUSAL = struct.Struct("<QHH12xqqqqq")
 _DONE = struct.Struct("<QqH6x")
 _RAIL = struct.Struct("<B7xqq")
+_RECOVERED = struct.Struct("<Q32sqqBBBBB3x")
 _BODY = _HEADER.size
 _SIGNED = struct.Struct(_HEADER.format + "Q32sqqqqqB15x")
 _SIGNED_KIND, _ACK_KIND, _SOURCE = int(Kind.SIGNED), int(Kind.ACK), int(Source.SIGNER)
@@ -48,7 +49,7 @@ class Ring(Protocol):
 class Reporter:
     """The writer of the `exec` ring."""
 
-    __slots__ = ("_now_ns", "_ring", "_row", "_view", "_waiting")
+    __slots__ = ("_now_ns", "_ring", "_row", "_view", "_waiting", "_waiting_max")
 
     def __init__(self, ring: Ring, now_ns: Callable[[], int]) -> None:
         self._ring = ring
@@ -56,6 +57,7 @@ class Reporter:
         self._row = np.zeros((1, RECORD_WORDS), np.int64)
         self._view = self._row.data.cast("B")
         self._waiting: deque[np.ndarray] = deque()
+        self._waiting_max = WAITING_MAX
 
     @property
     def waiting(self) -> int:
@@ -142,6 +144,30 @@ class Reporter:
         _RAIL.pack_into(self._view, _BODY, connection, connects, errors)
         self._publish()
 
+    def recovered(
+        self,
+        order_id: int,
+        order_hash: bytes,
+        price: int,
+        size: int,
+        strategy: int,
+        side: int,
+        tif: int,
+        is_open: bool,
+    ) -> None:
+        """RECOVERED: an order of an earlier life of this process."""
+        self._waiting_max += 1  # a start may have more to tell than a ring holds
+        self._begin(Kind.RECOVERED, 0, 0)
+        facts = (order_id, order_hash, price, size, strategy, side, tif, is_open)
+        _RECOVERED.pack_into(self._view, _BODY, *facts, 0)
+        self._publish()
+
+    def all_recovered(self) -> None:
+        """RECOVERED, the last: every order of earlier lives has been told."""
+        self._begin(Kind.RECOVERED, 0, 0)
+        _RECOVERED.pack_into(self._view, _BODY, 0, bytes(32), 0, 0, 0, 0, 0, 0, 1)
+        self._publish()
+
     def flush(self) -> int:
         """Offer what waits; return how many reports went."""
         sent = 0
@@ -157,7 +183,7 @@ class Reporter:
     def _publish(self) -> None:
         if self._waiting or not self._ring.offer(self._row):
             # The duty takes no orders while anything waits, so this is bounded by those in flight.
-            assert len(self._waiting) < WAITING_MAX, "execution reports pile up unread"
+            assert len(self._waiting) < self._waiting_max, "execution reports pile up unread"
             self._waiting.append(self._row.copy())
 
 

@@ -1,8 +1,9 @@
 """What the venue's answers mean: three verdicts on an order, and what became of a cancel.
 
-A refusal must be certain; everything that is not plainly one or the other is UNKNOWN and is looked
-up by the order's hash. `success: true` with an error text is a refusal. Texts: the venue's error
-pages and the official clients; matched in lower case, anywhere in the text, most specific first.
+A refusal must be certain: a text that is known here, or a status that is given before an order is
+read. Everything else is UNKNOWN and is looked up by the order's hash. `success: true` with a known
+error text is a refusal. Texts: the venue's error pages and the official clients; matched in lower
+case, anywhere in the text, most specific first.
 """
 
 from __future__ import annotations
@@ -56,12 +57,19 @@ class CancelVerdict(NamedTuple):
 
 # Texts after which the order may well be live: no status code makes them definitive.
 _UNSEEN_TEXTS = (
-    ("order match delayed", Reason.VENUE_ERROR),
-    ("could not insert order", Reason.VENUE_ERROR),
-    ("could not run the execution", Reason.VENUE_ERROR),
-    ("error delaying the order", Reason.VENUE_ERROR),
+    ("match delayed", Reason.VENUE_ERROR),
+    ("delaying", Reason.VENUE_ERROR),
+    ("could not insert", Reason.VENUE_ERROR),
+    ("could not run", Reason.VENUE_ERROR),
     ("context canceled", Reason.VENUE_ERROR),
-    ("duplicated", Reason.VENUE_DUPLICATED),
+    ("deadline exceeded", Reason.VENUE_ERROR),
+    ("timeout", Reason.VENUE_ERROR),
+    ("timed out", Reason.VENUE_ERROR),
+    ("internal", Reason.VENUE_ERROR),
+    ("duplicate", Reason.VENUE_DUPLICATED),
+    ("already exists", Reason.VENUE_DUPLICATED),
+    # Signed for an exchange that is another one now: whether this one took it, only a look tells.
+    ("order_version_mismatch", Reason.VENUE_VERSION),
 )
 _REFUSAL_TEXTS = (
     ("breaks minimum tick size", Reason.VENUE_TICK),
@@ -82,10 +90,14 @@ _REFUSAL_TEXTS = (
     ("api key", Reason.VENUE_AUTH),
     ("unauthorized", Reason.VENUE_AUTH),
     ("invalid l1 request headers", Reason.VENUE_AUTH),
-    ("order_version_mismatch", Reason.VENUE_VERSION),
+    ("signer address has to be", Reason.VENUE_AUTH),
     ("invalid amounts", Reason.VENUE_AMOUNTS),
     ("invalid amount for a marketable", Reason.VENUE_MIN_SIZE),
     ("invalid signature", Reason.VENUE_SIGNATURE),
+    ("invalid post-only order", Reason.VENUE_REJECTED),
+    ("invalid order payload", Reason.VENUE_REJECTED),
+    ("invalid nonce", Reason.VENUE_REJECTED),
+    ("too many orders in payload", Reason.VENUE_REJECTED),
     ("post-only mode", Reason.VENUE_POST_ONLY_MODE),
     ("post_only_mode", Reason.VENUE_POST_ONLY_MODE),
     ("cancel-only", Reason.VENUE_CANCEL_ONLY),
@@ -93,19 +105,34 @@ _REFUSAL_TEXTS = (
     ("trading is disabled", Reason.VENUE_DISABLED),
     ("rate limit", Reason.VENUE_RATE),
     ("service not ready", Reason.VENUE_RESTARTING),
-    ("not found", Reason.VENUE_NOT_FOUND),
-    ("no orderbook exists", Reason.VENUE_NOT_FOUND),
+    ("market not found", Reason.VENUE_NOT_FOUND),
+    ("orderbook", Reason.VENUE_NOT_FOUND),
 )
+# Given at the door, before the order is read, so definitive whatever the body is: credentials, the
+# edge's block, a body that is too large or of another type, a restart, a rate. Not 400: the venue
+# answers it for an order that may have been placed as well, so there the text must be known. Not
+# 404: a proxy without a route says it too.
 _REFUSAL_STATUSES = {
     401: Reason.VENUE_AUTH,
     403: Reason.VENUE_BANNED,
-    404: Reason.VENUE_NOT_FOUND,
+    413: Reason.VENUE_REJECTED,
+    415: Reason.VENUE_REJECTED,
     425: Reason.VENUE_RESTARTING,
     429: Reason.VENUE_RATE,
 }
 # Definitive although the status is 5xx: the venue says that it takes no orders.
 _CLOSED_REASONS = frozenset(
     (Reason.VENUE_DISABLED, Reason.VENUE_CANCEL_ONLY, Reason.VENUE_POST_ONLY_MODE)
+)
+# Refusals of a venue that has not looked at the order: they say nothing of an earlier copy of it.
+AT_THE_DOOR = _CLOSED_REASONS | frozenset(
+    (
+        Reason.NO_CONNECTION,
+        Reason.VENUE_AUTH,
+        Reason.VENUE_BANNED,
+        Reason.VENUE_RATE,
+        Reason.VENUE_RESTARTING,
+    )
 )
 _TRANSPORT_REASONS = {
     Outcome.NOT_SENT: Reason.NO_CONNECTION,
@@ -135,8 +162,7 @@ def classify_order(answer: Answer, order_hash: bytes) -> Verdict:
         return classify_order_content(content, order_hash)
     text = _error_text(content)
     if 400 <= answer.status < 500 and answer.status != 408:
-        default = _REFUSAL_STATUSES.get(answer.status, Reason.VENUE_REJECTED)
-        return _refused_or_unseen(text, default)
+        return _refused_or_unseen(text, _REFUSAL_STATUSES.get(answer.status, Reason.OK))
     reason = _reason_of(text, _REFUSAL_TEXTS)
     if answer.status == 503 and reason in _CLOSED_REASONS:
         return Verdict(Fate.REFUSED, reason, retry_s=_retry_s(content))
@@ -148,7 +174,7 @@ def classify_order_content(content: Mapping[str, Any], order_hash: bytes) -> Ver
     text = _error_text(content)
     if not text and content.get("success") is not False:
         return _accepted(content, order_hash)
-    return _refused_or_unseen(text, Reason.VENUE_REJECTED)
+    return _refused_or_unseen(text, Reason.OK)
 
 
 def classify_look_up(answer: Answer, order_hash: bytes) -> Verdict:
@@ -158,17 +184,20 @@ def classify_look_up(answer: Answer, order_hash: bytes) -> Verdict:
     """
     if answer.outcome != Outcome.ANSWERED:
         return Verdict(Fate.UNKNOWN, _TRANSPORT_REASONS[Outcome(answer.outcome)])
-    if answer.status == 404:
+    content = _json_object(answer.body)
+    # The venue's own words alone: a proxy that has lost its route answers 404 with a page.
+    if answer.status == 404 and "not found" in _error_text(content):
         return Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)
     if answer.status != 200:
         return Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)
-    if answer.body.strip() in (b"null", b"{}", b""):
+    if answer.body.strip() == b"null":
         return Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)
-    content = _json_object(answer.body)
     name = str(content.get("status", "")).lower()
     name = name.removeprefix("order_status_")
     status = _ORDER_STATUSES.get(name)
-    matched = micros_of(content.get("size_matched"))
+    # Absent is not zero here: an order that ended with a fill must not look like one without.
+    said = content.get("size_matched")
+    matched = None if said in (None, "") else micros_of(said)
     if not _is_hash(content.get("id"), order_hash) or status is None or matched is None:
         return Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)
     if status == OrderStatus.CANCELED:
@@ -182,17 +211,21 @@ def classify_look_up(answer: Answer, order_hash: bytes) -> Verdict:
 
 
 def classify_cancel(answer: Answer) -> CancelVerdict:
-    """Return what the answer to a cancel says; not final unless the venue lists the orders."""
+    """Return what the answer to a cancel says; not final unless the venue lists what it canceled.
+
+    What is no hash, or is in both lists, is in neither: the caller looks such an order up.
+    """
     if answer.outcome != Outcome.ANSWERED:
         return CancelVerdict((), {}, False, _TRANSPORT_REASONS[Outcome(answer.outcome)])
     content = _json_object(answer.body)
-    canceled = content.get("canceled", [])
-    refused = content.get("not_canceled", {})
-    is_listed = isinstance(canceled, list) and isinstance(refused, dict)
-    if answer.status == 200 and content and is_listed:
+    canceled = content.get("canceled")
+    refused = content.get("not_canceled") or {}
+    if answer.status == 200 and isinstance(canceled, list) and isinstance(refused, dict):
+        ended = {_digits(order) for order in canceled if isinstance(order, str)}
+        reasons = {_digits(order): str(why).lower() for order, why in refused.items()}
         return CancelVerdict(
-            tuple(_digits(order) for order in canceled if isinstance(order, str)),
-            {_digits(order): str(why).lower() for order, why in refused.items()},
+            tuple(sorted(ended - reasons.keys())),
+            {digits: why for digits, why in reasons.items() if digits not in ended},
             True,
             Reason.OK,
         )
@@ -200,6 +233,16 @@ def classify_cancel(answer: Answer) -> CancelVerdict:
     default = _REFUSAL_STATUSES.get(answer.status, Reason.VENUE_ERROR)
     reason = _reason_of(text, _REFUSAL_TEXTS) or default
     return CancelVerdict((), {}, False, reason)
+
+
+def is_held(why: str) -> bool:
+    """Return whether a cancel was refused because the venue holds the order before matching."""
+    return "pending" in why or "delayed" in why
+
+
+def is_gone(why: str) -> bool:
+    """Return whether a cancel was refused because there is, or is no more, nothing to cancel."""
+    return not is_held(why) and ("not found" in why or "already" in why)
 
 
 def micros_of(value: Any) -> int | None:
@@ -219,8 +262,6 @@ def micros_of(value: Any) -> int | None:
 
 def _accepted(content: Mapping[str, Any], order_hash: bytes) -> Verdict:
     order_id = content.get("orderID")
-    if not order_id and content:
-        return Verdict(Fate.REFUSED, Reason.VENUE_REJECTED)
     if not _is_hash(order_id, order_hash):
         reason = Reason.HALT_HASH_MISMATCH if order_id else Reason.UNREADABLE_ANSWER
         return Verdict(Fate.UNKNOWN, reason)
@@ -236,10 +277,15 @@ def _accepted(content: Mapping[str, Any], order_hash: bytes) -> Verdict:
 
 
 def _refused_or_unseen(text: str, default: Reason) -> Verdict:
+    """default: what the status alone proves, OK = nothing; then only a known text refuses."""
     unseen = _reason_of(text, _UNSEEN_TEXTS)
     if unseen:
         return Verdict(Fate.UNKNOWN, unseen)
-    return Verdict(Fate.REFUSED, _reason_of(text, _REFUSAL_TEXTS) or default)
+    known = _reason_of(text, _REFUSAL_TEXTS) or default
+    if known:
+        return Verdict(Fate.REFUSED, known)
+    # Something was said, in words that nobody knows here, or nothing at all.
+    return Verdict(Fate.UNKNOWN, Reason.VENUE_REJECTED if text else Reason.UNREADABLE_ANSWER)
 
 
 def _reason_of(text: str, table: tuple[tuple[str, Reason], ...]) -> Reason:

@@ -11,6 +11,7 @@ from signer.admission import AdmissionSettings
 from signer.ladder import Rungs
 from signer.policy import Limits
 from signer.ratelimit import RateSettings
+from signer.strategies import keys_by_number
 
 _NS_PER_MS = 1_000_000
 
@@ -23,6 +24,7 @@ class SignerSettings:
     chain_id: int
     exchange_address: str | None
     neg_risk_exchange_address: str | None
+    strategy_keys: tuple[int, ...]
     order_log_strict: bool
     order_log_lag_ns_max: int
     order_age_ns_max: int
@@ -41,7 +43,7 @@ class SignerSettings:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> SignerSettings:
-        """Return the signer's part of the settings in `run.json`: sections venue and signer."""
+        """Return what the signer reads in `run.json`: sections run, venue, signer, strategy."""
         venue, signer = settings["venue"], settings["signer"]
         is_live = settings["run"]["mode"] == "live"
         return cls(
@@ -49,6 +51,7 @@ class SignerSettings:
             chain_id=venue["chain_id"],
             exchange_address=venue.get("exchange_address"),
             neg_risk_exchange_address=venue.get("neg_risk_exchange_address"),
+            strategy_keys=keys_by_number(settings.get("strategy", {})),
             order_log_strict=signer["order_log"] == "strict",
             order_log_lag_ns_max=signer["order_log_lag_ms_max"] * _NS_PER_MS,
             order_age_ns_max=signer["order_age_ms_max"] * _NS_PER_MS,

@@ -42,6 +42,9 @@ NAMES = (
     "memory_locked",
     "sent_ready",
     "descriptors_short",
+    "orders_revived",
+    "orders_recovered",
+    "log_failed_errno",
 )
 (
     ORDERS_SIGNED,
@@ -81,5 +84,8 @@ NAMES = (
     MEMORY_LOCKED,
     SENT_READY,
     DESCRIPTORS_SHORT,
+    ORDERS_REVIVED,
+    ORDERS_RECOVERED,
+    LOG_FAILED_ERRNO,
 ) = range(len(PROCESS_COUNTERS), len(PROCESS_COUNTERS) + len(NAMES))
 BY_RUNG = (SIGNED_FULL, SIGNED_WITH_NONCE, SIGNED_AHEAD)  # in the order of the rungs

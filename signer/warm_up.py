@@ -38,6 +38,7 @@ from signer.policy import Limits, Policy
 from signer.ratelimit import RateLimits, RateSettings
 from signer.reports import Reporter
 from signer.request_writer import RequestWriter
+from signer.strategies import NO_STRATEGIES
 from signer.templates import NO_REQUESTS, OrderTemplate, Requests, Signatures
 from signer.venue_clock import VenueClock
 from signer.wallets import SignatureType, Wallet
@@ -112,6 +113,7 @@ class DryRun:
             now_ns,
             run_id=0,
             age_ns_max=_FOREVER_NS,
+            strategy_keys=NO_STRATEGIES,
             on_answer=lambda _order, _answer: None,
             on_refused=lambda _order, _reason, _polled_ns: None,
             on_unsent=lambda _order, _reason: None,

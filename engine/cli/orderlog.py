@@ -119,9 +119,11 @@ def _describe(placed: Placed) -> dict[str, Any]:
     }
     if entry.kind in (EntryKind.REJECTED, EntryKind.UNKNOWN, EntryKind.DONE):
         about["reason"] = _REASONS.get(entry.reason, entry.reason)
+    if entry.strategy_key:
+        about["strategy_key"] = f"{entry.strategy_key:08x}"
     if entry.http_status:
         about["http_status"] = entry.http_status
-    if entry.kind == EntryKind.DONE and entry.matched >= 0:
+    if entry.kind in (EntryKind.ACKED, EntryKind.DONE) and entry.matched >= 0:
         about["matched_micros"] = entry.matched
     if entry.body:
         about["body"] = entry.body.decode("utf-8", "replace")

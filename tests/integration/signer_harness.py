@@ -28,7 +28,7 @@ from engine.host.clock import Clock
 from engine.host.config.signing import Signer
 from engine.host.duty import HEARTBEAT_NS, STATE, State, create_counters
 from engine.host.runfile import RunFile
-from engine.wire.codes import Kind, Side, Tif
+from engine.wire.codes import Kind, Reason, Side, Tif
 from engine.wire.records import new, typed, words
 from signer.ecdsa import SigningKey
 
@@ -124,8 +124,9 @@ class Venue:
         return web.json_response({"canceled": [content["orderID"]], "not_canceled": {}})
 
     async def cancel_everything(self, _request: web.Request) -> web.StreamResponse:
-        """Acknowledge, and find nothing to cancel."""
-        return web.json_response({"canceled": [], "not_canceled": {}})
+        """Cancel every order that was posted."""
+        canceled = [self.hash_of(body) for body in self.orders]
+        return web.json_response({"canceled": canceled, "not_canceled": {}})
 
     async def not_found(self, _request: web.Request) -> web.StreamResponse:
         """Know no order."""
@@ -229,9 +230,9 @@ class Desk:
         return None
 
     def kinds(self) -> list[str]:
-        """The kinds of all reports so far but RAIL_STATUS, in order."""
+        """The kinds of all reports about orders of this life so far, in order."""
         names = [Kind(int(row[0]) & 0xFFFF).name for row in self.reports]
-        return [name for name in names if name != "RAIL_STATUS"]
+        return [name for name in names if name not in ("RAIL_STATUS", "RECOVERED")]
 
     def announce(self, instrument: int = 1, *, tick: int = 10_000) -> None:
         """Forward an INSTRUMENT."""
@@ -253,9 +254,11 @@ class Desk:
         side: int = Side.BUY,
         tif: int = Tif.GTC,
         post_only: int = 0,
+        strategy: int = 0,
     ) -> None:
         """Send a NEW_ORDER."""
         terms = {"instrument": instrument, "price": price, "size": size, "side": side}
+        terms["strategy"] = strategy
         assert self.orders.offer(self.row(order_id, **terms, tif=tif, post_only=post_only))
 
     def burst(self, *order_ids: int) -> None:
@@ -272,6 +275,7 @@ class Desk:
         side: int = Side.BUY,
         tif: int = Tif.GTC,
         post_only: int = 0,
+        strategy: int = 0,
     ) -> np.ndarray:
         """Return a NEW_ORDER, int64[1, 16]."""
         record = new(Kind.NEW_ORDER)
@@ -288,6 +292,7 @@ class Desk:
             "side": side,
             "tif": tif,
             "post_only": post_only,
+            "strategy": strategy,
         }
         for name, value in fields.items():
             record[name] = value
@@ -302,10 +307,10 @@ class Desk:
             record[name] = value
         assert self.orders.offer(words(record))
 
-    def cancel(self, order_id: int) -> None:
+    def cancel(self, order_id: int, reason: int = Reason.CANCELED) -> None:
         """Send a CANCEL."""
         record = new(Kind.CANCEL)
-        record["order_id"] = order_id
+        record["order_id"], record["reason"] = order_id, reason
         assert self.orders.offer(words(record))
 
     def cancel_all(self) -> None:
@@ -357,6 +362,7 @@ def settings(port: int, **signer: Any) -> dict[str, Any]:
         "host": {"park_us": 100},
         "venue": {"rest_url": f"http://127.0.0.1:{port}", "chain_id": 137},
         "signer": Signer().model_dump(mode="json") | defaults | signer,
+        "strategy": {"idle": {"enabled": False}, "first": {}, "second": {"enabled": True}},
     }
 
 

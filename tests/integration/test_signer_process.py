@@ -83,7 +83,7 @@ async def test_an_order_arrives_signed_logged_and_acknowledged(
         assert await desk.stop() == 0
         assert desk.stderr == ""
         kinds = [placed.entry.kind for placed in read_log(desk).entries]
-        assert kinds == [EntryKind.SIGNED, EntryKind.ACKED]
+        assert kinds == [EntryKind.SIGNED, EntryKind.ACKED, EntryKind.DONE]
 
 
 def text(status: int, body: str, content_type: str = "application/json") -> Any:

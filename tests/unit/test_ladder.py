@@ -51,6 +51,7 @@ def order_of(price: int = 480_000, salt: int = 7, **changes: int) -> NewOrder:
         "side": Side.BUY,
         "tif": Tif.GTC,
         "post_only": 0,
+        "strategy": 0,
         "attempt": 0,
     }
     return NewOrder(**{**fields, **changes})

@@ -59,6 +59,25 @@ def test_a_list_of_another_length_says_nothing_of_legs_without_ids() -> None:
     assert classify_batch(answered(legs), HASHES) == [LIVE, UNREADABLE, UNREADABLE, LIVE]
 
 
+def test_a_list_in_another_order_says_nothing_of_legs_without_ids() -> None:
+    """One id stands at the place of another order: a reason without an id is of any of them."""
+    legs = [leg(1), {"success": False, "errorMsg": "invalid signature"}, leg(2), leg(3)]
+    assert classify_batch(answered(legs), HASHES) == [UNREADABLE, LIVE, LIVE, LIVE]
+
+
+def test_an_id_that_comes_twice_is_not_believed() -> None:
+    """Accepted in one leg and refused in the other: the order is looked up."""
+    legs = [leg(0), leg(0, errorMsg="invalid signature"), leg(2), leg(3)]
+    assert classify_batch(answered(legs), HASHES) == [UNREADABLE, UNREADABLE, LIVE, LIVE]
+
+
+@pytest.mark.parametrize("content", [{"foo": 1}, {}, {"success": False}, {"message": "no"}])
+def test_a_leg_without_id_and_known_reason_is_unknown(content: dict[str, Any]) -> None:
+    """As for a single order: it may rest."""
+    legs = [leg(0), content, leg(2), leg(3)]
+    assert classify_batch(answered(legs), HASHES) == [LIVE, UNREADABLE, LIVE, LIVE]
+
+
 def test_an_id_that_is_nobodys_hash_is_a_mismatch() -> None:
     """The venue has an order we did not sign: that is never a success."""
     legs = [leg(0, orderID="0x" + "ab" * 32), leg(1), leg(2), leg(3)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from typer.testing import CliRunner
 
 from engine.cli.orderlog import orderlog_app
 from engine.host.errors import Exit, RefuseError
-from engine.wire.codes import Reason
+from engine.wire.codes import Reason, Side, Tif
 from signer.log_format import HEADER, Entry, EntryKind, LogError, Packer, header, pack, scan
 from signer.order_log import OrderLog
 from signer.orders import OrderState
-from signer.recovery import recover
+from signer.recovery import TOLD_NS_MAX, recover
+
+NOW_NS = 2_000
 
 BODY = (
     b'{"order":{"salt":1,"makerAmount":"4800000","takerAmount":"10000000","side":"BUY"},'
@@ -139,9 +142,58 @@ def test_a_disk_that_refuses_stops_the_log(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "write", lambda _fd, data: len(data) - 1)
     assert not log.append(signed(1))
     monkeypatch.undo()
-    assert not log.is_healthy
+    assert log.failed_errno == errno.ENOSPC
     assert not log.append(signed(2))
     log.close()
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_strict_log_says_which_error_its_disk_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """EIO of the write or of the sync: nothing more is taken, although the next call would work."""
+    log = OrderLog(tmp_path / "orders.log", strict=True)
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, call, fail)
+    assert not log.append(signed(1))
+    monkeypatch.undo()
+    assert log.failed_errno == errno.EIO
+    assert not log.append(signed(2))
+    log.close()
+
+
+def test_a_strict_log_is_on_disk_when_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each entry is written, then synced, before append says that it is there."""
+    log = OrderLog(tmp_path / "orders.log", strict=True)
+    calls: list[str] = []
+    write, sync = os.write, os.fdatasync
+    monkeypatch.setattr(os, "write", lambda *a: calls.append("write") or write(*a))
+    monkeypatch.setattr(os, "fdatasync", lambda fd: calls.append(f"sync {fd}") or sync(fd))
+    for order_id in (1, 2):
+        calls.clear()
+        assert log.append(signed(order_id))
+        assert calls == ["write", f"sync {log._descriptor}"]
+    log.close()
+
+
+def test_a_disk_that_cannot_be_read_refuses_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 78 with the file and the errno, and no traceback."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(
+        RefuseError, match=r"order log cannot be used: file=.*orders\.log, errno=EIO"
+    ):
+        OrderLog(tmp_path / "orders.log")
 
 
 def test_a_disk_that_cannot_sync_stops_the_log(tmp_path: Path) -> None:
@@ -150,7 +202,7 @@ def test_a_disk_that_cannot_sync_stops_the_log(tmp_path: Path) -> None:
     source, target = os.pipe()
     os.dup2(target, log._descriptor)
     assert log.append(signed(1))
-    wait_until(lambda: not log.is_healthy, 30, "the log says that its disk failed")
+    wait_until(lambda: log.failed_errno == errno.EINVAL, 30, "the log says why its disk failed")
     assert not log.append(signed(2))
     log.close()
     os.close(source)
@@ -168,7 +220,7 @@ def test_entries_of_all_lengths_are_packed_over_each_other() -> None:
 
 
 def test_recovery_knows_what_may_be_live(tmp_path: Path) -> None:
-    """The last entry of an order tells its state; FOK orders are over once accepted."""
+    """The last entry of an order tells its state; one that was matched at once is over."""
     entries = [
         *(signed(order_id) for order_id in range(1, 6)),
         signed(6, order_type=b"FOK"),
@@ -176,10 +228,14 @@ def test_recovery_knows_what_may_be_live(tmp_path: Path) -> None:
         outcome(EntryKind.REJECTED, 3),
         outcome(EntryKind.DONE, 4),
         outcome(EntryKind.UNKNOWN, 5),
-        outcome(EntryKind.ACKED, 6),
+        signed(7, order_type=b"FOK"),
+        signed(8),
+        outcome(EntryKind.ACKED, 6)._replace(matched=10_000_000),
+        outcome(EntryKind.ACKED, 7),
+        outcome(EntryKind.ACKED, 8)._replace(matched=10_000_000),
     ]
     path = log_of(tmp_path / "orders.log", *entries)
-    recovered = recover(scan(path.read_bytes(), "x").entries, run_id=7)
+    recovered = recover(scan(path.read_bytes(), "x").entries, run_id=7, now_ns=NOW_NS)
     assert {order.order_id: order.state for order in recovered.orders} == {
         1: OrderState.UNKNOWN,
         2: OrderState.LIVE,
@@ -187,12 +243,59 @@ def test_recovery_knows_what_may_be_live(tmp_path: Path) -> None:
         4: OrderState.ENDED,
         5: OrderState.UNKNOWN,
         6: OrderState.ENDED,
+        7: OrderState.LIVE,
+        8: OrderState.ENDED,
     }
     assert {order.price for order in recovered.orders} == {480_000}
-    assert not recovered.has_strangers
-    other = recover(scan(path.read_bytes(), "x").entries, run_id=8)
-    assert other.orders == []
-    assert other.has_strangers
+    assert not any(order.is_doomed for order in recovered.orders)
+
+
+def test_an_order_of_an_earlier_run_has_nothing_left_but_its_end(tmp_path: Path) -> None:
+    """It is taken on without its bytes and its instrument, doomed, whatever was known of it."""
+    entries = [*(signed(order_id) for order_id in (1, 2, 3)), outcome(EntryKind.ACKED, 2)]
+    path = log_of(tmp_path / "orders.log", *entries, outcome(EntryKind.DONE, 3))
+    recovered = recover(scan(path.read_bytes(), "x").entries, run_id=8, now_ns=NOW_NS)
+    first, second, third = recovered.orders
+    for order in (first, second):
+        assert order.is_doomed
+        assert order.cancel_is_wanted
+        assert (order.body, order.instrument, order.state) == (b"", 0, OrderState.LIVE)
+    assert (first.is_known, second.is_known) == (False, True)
+    assert third.state is OrderState.ENDED
+
+
+def test_the_core_is_told_what_can_still_matter(tmp_path: Path) -> None:
+    """Not what was refused at once, nor what ended long ago; what was in doubt once, always."""
+    entries = [
+        *(signed(order_id)._replace(strategy_key=order_id) for order_id in range(1, 7)),
+        outcome(EntryKind.REJECTED, 2),
+        outcome(EntryKind.UNKNOWN, 3),
+        outcome(EntryKind.REJECTED, 3),
+        outcome(EntryKind.DONE, 4),
+        outcome(EntryKind.DONE, 5)._replace(time_ns=NOW_NS - TOLD_NS_MAX - 1),
+        outcome(EntryKind.ACKED, 6),
+    ]
+    entries = [entry._replace(time_ns=entry.time_ns or NOW_NS) for entry in entries]
+    path = log_of(tmp_path / "orders.log", *entries)
+    for run_id in (7, 8):
+        told = recover(scan(path.read_bytes(), "x").entries, run_id, NOW_NS).told
+        assert [(one.order_id, one.is_open) for one in told] == [
+            (1, True),
+            (3, False),
+            (4, False),
+            (6, True),
+        ]
+        assert [one.strategy_key for one in told] == [1, 3, 4, 6]
+        assert (told[0].price, told[0].size) == (480_000, 10_000_000)
+        assert (told[0].side, told[0].tif) == (Side.BUY, Tif.GTC)
+
+
+def test_an_order_alive_after_its_end_stays_doomed_over_a_restart(tmp_path: Path) -> None:
+    """Its bytes are never sent again, not even by the run that signed them."""
+    alive = outcome(EntryKind.UNKNOWN, 1)._replace(reason=Reason.REVIVED)
+    path = log_of(tmp_path / "orders.log", signed(1), outcome(EntryKind.REJECTED, 1), alive)
+    (order,) = recover(scan(path.read_bytes(), "x").entries, 7, NOW_NS).orders
+    assert (order.is_doomed, order.body, order.released) == (True, b"", 0)
 
 
 def test_orderlog_verify_and_dump_read_a_log(tmp_path: Path) -> None:

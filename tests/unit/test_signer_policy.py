@@ -34,6 +34,7 @@ ORDER = NewOrder(
     side=Side.BUY,
     tif=Tif.GTC,
     post_only=1,
+    strategy=0,
     attempt=0,
 )
 TAKE = ORDER._replace(tif=Tif.FOK, post_only=0)

@@ -50,18 +50,19 @@ def test_commands_are_read_as_they_are_written() -> None:
         side=1,
         tif=3,
         post_only=1,
+        strategy=255,
         attempt=9,
     )
     record = new(Kind.NEW_ORDER)
     for name, value in order._asdict().items():
         record[name] = value
-    record["strategy"], record["leg"] = 255, 254
+    record["leg"] = 254
     cancel = new(Kind.CANCEL)
     cancel["instrument"], cancel["trace"], cancel["order_id"] = 3, 4, BIG
     cancel["reason"], cancel["strategy"] = 37, 200
     arms = new(Kind.ARM, 2)
     unborn = {"order_id": 0, "salt": 0, "timestamp_ms": 1, "expires_s": 0, "decided_ns": 0}
-    unborn |= {"post_only": 0, "attempt": 0}
+    unborn |= {"post_only": 0, "attempt": 0, "strategy": 0}
     for name, value in order._asdict().items():
         if name not in unborn:
             arms[name] = value

@@ -15,6 +15,8 @@ from signer.responses import (
     classify_cancel,
     classify_look_up,
     classify_order,
+    is_gone,
+    is_held,
     micros_of,
 )
 
@@ -55,9 +57,15 @@ def accepted(**changes: Any) -> dict[str, Any]:
         ({"status": "sleeping"}, Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
         ({"makingAmount": "lots"}, Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
         ({"orderID": "0x" + "11" * 32}, Verdict(Fate.UNKNOWN, Reason.HALT_HASH_MISMATCH)),
-        ({"orderID": ""}, Verdict(Fate.REFUSED, Reason.VENUE_REJECTED)),
+        ({"orderID": ""}, Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
+        ({"orderID": None}, Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
+        (
+            {"orderID": "", "status": "matched", "makingAmount": "1.5", "takingAmount": "3"},
+            Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        ),
         ({"errorMsg": "not enough balance / allowance"}, Verdict(1, Reason.VENUE_BALANCE)),
-        ({"success": False}, Verdict(Fate.REFUSED, Reason.VENUE_REJECTED)),
+        ({"success": False}, Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
+        ({"errorMsg": "something new"}, Verdict(Fate.UNKNOWN, Reason.VENUE_REJECTED)),
     ],
 )
 def test_a_success_is_one_only_if_everything_fits(
@@ -86,11 +94,14 @@ REFUSALS = [
     ("maker address not allowed, please use the deposit wallet flow", Reason.VENUE_AUTH),
     ("'0x1' address banned", Reason.VENUE_BANNED),
     ("'0x1' address in closed only mode", Reason.VENUE_CLOSED_ONLY),
-    ("order_version_mismatch", Reason.VENUE_VERSION),
     ("invalid amounts, the market buy orders maker amount supports", Reason.VENUE_AMOUNTS),
     ("invalid signature", Reason.VENUE_SIGNATURE),
     ("Rate limit exceeded for tokenId: 1", Reason.VENUE_RATE),
-    ("something new", Reason.VENUE_REJECTED),
+    ("Invalid order payload", Reason.VENUE_REJECTED),
+    ("invalid nonce", Reason.VENUE_REJECTED),
+    ("the orderbook 123 does not exist", Reason.VENUE_NOT_FOUND),
+    ("Too many orders in payload: 16, max allowed: 15", Reason.VENUE_REJECTED),
+    ("invalid post-only order: only GTC and GTD order types are allowed", Reason.VENUE_REJECTED),
 ]
 
 
@@ -111,9 +122,17 @@ def test_each_documented_refusal_has_its_reason(message: str, reason: Reason) ->
         "order match delayed due to market conditions",
         "context canceled",
         "order 0x1 is invalid. Duplicated.",
+        "order already exists",
+        "rpc error: context deadline exceeded",
+        "request timeout",
+        "upstream timed out",
+        "internal error",
+        "order_version_mismatch",
+        "there are no matching orders",
+        "something new",
     ],
 )
-@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("status", [200, 400, 404, 422, 500])
 def test_texts_that_prove_nothing_are_unknown_under_any_status(message: str, status: int) -> None:
     """The order may be live: it has to be looked up."""
     content = accepted(errorMsg=message) if status == 200 else {"error": message}
@@ -126,6 +145,15 @@ def test_texts_that_prove_nothing_are_unknown_under_any_status(message: str, sta
         (401, {"error": "Unauthorized/Invalid api key"}, Fate.REFUSED, Reason.VENUE_AUTH),
         (403, b"<html>", Fate.REFUSED, Reason.VENUE_BANNED),
         (404, {"error": "market not found"}, Fate.REFUSED, Reason.VENUE_NOT_FOUND),
+        (404, b"<html>404 Not Found</html>", Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        (400, b"", Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        (400, b"<html>", Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        (400, {"message": "bad"}, Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        (401, b"", Fate.REFUSED, Reason.VENUE_AUTH),
+        (413, b"<html>", Fate.REFUSED, Reason.VENUE_REJECTED),
+        (415, b"", Fate.REFUSED, Reason.VENUE_REJECTED),
+        (429, {"error": "internal timeout"}, Fate.UNKNOWN, Reason.VENUE_ERROR),
+        (400, {"error": "order_version_mismatch"}, Fate.UNKNOWN, Reason.VENUE_VERSION),
         (408, b"", Fate.UNKNOWN, Reason.VENUE_ERROR),
         (425, {"error": "service not ready"}, Fate.REFUSED, Reason.VENUE_RESTARTING),
         (425, b"", Fate.REFUSED, Reason.VENUE_RESTARTING),
@@ -153,14 +181,21 @@ def test_texts_that_prove_nothing_are_unknown_under_any_status(message: str, sta
             Reason.VENUE_POST_ONLY_MODE,
         ),
         (503, b"upstream", Fate.UNKNOWN, Reason.VENUE_ERROR),
+        (301, b"", Fate.UNKNOWN, Reason.VENUE_ERROR),
         (302, b"", Fate.UNKNOWN, Reason.VENUE_ERROR),
+        (303, b"", Fate.UNKNOWN, Reason.VENUE_ERROR),
+        (307, {"error": "invalid signature"}, Fate.UNKNOWN, Reason.VENUE_ERROR),
+        (308, b"", Fate.UNKNOWN, Reason.VENUE_ERROR),
+        (200, {}, Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        (200, {"foo": 1}, Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        (200, {"message": "not enough balance"}, Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
         (200, b"not json", Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
         (200, b"[]", Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
         (200, b'{"success":NaN}', Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
     ],
 )
 def test_each_status_has_its_fate(status: int, content: Any, fate: Fate, reason: Reason) -> None:
-    """4xx refuses, 5xx proves nothing unless the venue says that it is closed."""
+    """A status given at the door refuses; any other needs a text that is known to refuse."""
     assert classify_order(answered(status, content), HASH) == Verdict(fate, reason)
 
 
@@ -192,6 +227,22 @@ def test_only_what_never_left_is_refused_by_the_transport(
     [
         (404, {"error": "Order not found"}, Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)),
         (200, b"null", Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)),
+        (404, b"<html>404 Not Found</html>", Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)),
+        (404, b"", Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)),
+        (404, {"message": "no Route matched"}, Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)),
+        (200, b"", Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
+        (200, b"{}", Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
+        (200, {"id": ORDER_ID, "status": "CANCELED"}, Verdict(2, Reason.UNREADABLE_ANSWER)),
+        (
+            200,
+            {"id": "0x" + "11" * 32, "status": "CANCELED", "size_matched": "0"},
+            Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER),
+        ),
+        (
+            200,
+            {"id": ORDER_ID, "status": "CANCELED", "size_matched": 0},
+            Verdict(Fate.ENDED, Reason.CANCELED, OrderStatus.CANCELED, matched=0),
+        ),
         (500, b"", Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)),
         (429, b"", Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)),
         (200, b"[", Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
@@ -231,7 +282,7 @@ def test_a_look_up_is_evidence_only_about_the_order_asked_for(
 
 
 def test_a_cancel_answer_lists_what_is_over_and_what_is_not() -> None:
-    """Hashes compare in lower case without 0x; errors and nonsense are not final."""
+    """Hashes compare in lower case without 0x; whatever has no list of them is no answer."""
     content = {"canceled": [ORDER_ID.upper()], "not_canceled": {"0xAB": "Order already matched"}}
     verdict = classify_cancel(answered(200, content))
     assert verdict.is_final
@@ -239,11 +290,41 @@ def test_a_cancel_answer_lists_what_is_over_and_what_is_not() -> None:
     assert verdict.refused == {"ab": "order already matched"}
     for answer in (
         answered(200, {"canceled": 5}),
+        answered(200, {"canceled": [], "not_canceled": []} | {"not_canceled": [1]}),
+        answered(200, {"error": "could not cancel"}),
+        answered(200, {"not_canceled": {}}),
+        answered(200, b"[]"),
         answered(200, b"{}"),
         answered(503, {"error": "trading is disabled"}),
         Answer(Outcome.TIMEOUT, 0, b"", 1, 2),
     ):
         assert not classify_cancel(answer).is_final
+
+
+def test_a_cancel_answer_that_contradicts_itself_says_nothing_of_that_order() -> None:
+    """A hash in both lists, or a member that is no hash, is in neither list."""
+    content = {"canceled": [ORDER_ID, 5, None, "0x22"], "not_canceled": {ORDER_ID: "not found"}}
+    verdict = classify_cancel(answered(200, content))
+    assert verdict.is_final
+    assert verdict.canceled == ("22",)
+    assert verdict.refused == {}
+
+
+@pytest.mark.parametrize(
+    ("why", "held", "gone"),
+    [
+        ("order not found or already canceled", False, True),
+        ("order already matched", False, True),
+        ("cannot cancel because the order is in pending/delayed status", True, False),
+        ("internal error", False, False),
+        ("", False, False),
+    ],
+)
+def test_only_known_words_say_that_there_is_nothing_to_cancel(
+    why: str, held: bool, gone: bool
+) -> None:
+    """Any other refusal of a cancel proves nothing."""
+    assert (is_held(why), is_gone(why)) == (held, gone)
 
 
 @pytest.mark.parametrize(
