@@ -19,6 +19,8 @@ from typing import Any, Literal
 import msgspec
 import zmq
 
+from engine.bus.shm import BusError
+
 MESSAGE_BYTES_MAX = 64 * 1024
 REQUESTS_PER_ROUND_MAX = 16
 REASON_CHARS_MAX = 500
@@ -58,12 +60,21 @@ class ControlServer:
     """The supervisor's ear. One thread; `serve` never blocks."""
 
     def __init__(self, path: Path) -> None:
+        """Listen at `path`; BusError when that cannot be."""
         self._path = path
         self._context = zmq.Context()
-        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.REP)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
-        self._socket.bind(f"ipc://{path}")
+        try:
+            self._socket: zmq.Socket[bytes] = self._context.socket(zmq.REP)
+            self._socket.setsockopt(zmq.LINGER, 0)
+            self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
+            self._socket.bind(f"ipc://{path}")
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise BusError(f"control socket cannot be made: socket={path}, {error}") from None
+
+    def wait(self, seconds_max: float) -> bool:
+        """Wait until a request is there or the time is over; return whether one is."""
+        return bool(self._socket.poll(int(seconds_max * 1_000)))
 
     def serve(self, answer: Callable[[Request], Reply]) -> int:
         """Answer the requests that are waiting, a bounded number; return how many."""

@@ -26,6 +26,7 @@ from engine.host.config.schema import Settings
 from engine.host.errors import Exit, HostError, RefuseError
 from engine.host.events import Event
 from engine.host.fleet import ExchangePlan
+from engine.host.statedir import refuse_used_state
 from engine.host.supervisor import Supervisor
 
 CONFIG = "demo.toml"
@@ -123,7 +124,7 @@ def _follow(supervisor: Supervisor, view: LiveView, console: Console) -> None:
                 deadline_s = time.monotonic() + SETTLE_S_MAX
             elif _is_settled(core) or time.monotonic() > deadline_s:
                 return
-        time.sleep(POLL_S)
+        supervisor.wait(POLL_S)
 
 
 def _is_settled(core: dict[str, int]) -> bool:
@@ -146,7 +147,11 @@ def _settings(choices: Choices) -> Settings:
 
 
 def _make_room(directory: Path) -> None:
-    """Remove what a former demo left in its directory; anything else there is left alone."""
+    """Remove what a former demo left in its directory; anything else there is left alone.
+
+    RefuseError when a run is using it.
+    """
+    refuse_used_state(directory.absolute())
     for name in LEFT_BY_A_RUN:
         path = directory / name
         if path.is_dir():

@@ -23,6 +23,7 @@ import typer
 
 from engine.bus.shm import BusError
 from engine.host.errors import Exit, HostError
+from engine.host.proc import restrict_files
 
 RUN, OPERATE, LOOK_BACK = "Run", "Operate", "Look back"
 _PASS_THROUGH = {
@@ -74,6 +75,7 @@ COMMANDS = {
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    restrict_files()  # whatever a command leaves behind says something of a trader
     sys.exit(call(sys.argv[1:]))
 
 

@@ -132,7 +132,7 @@ def _watch(supervisor: Supervisor, say: Say) -> None:
             reach_due_s = time.monotonic() + REACH_S
             for event in _reach_events(supervisor):
                 say(event)
-        time.sleep(POLL_S)
+        supervisor.wait(POLL_S)
 
 
 def _reach_events(supervisor: Supervisor) -> list[Event]:

@@ -17,9 +17,10 @@ from engine.host.status import RunStatus, read_status
 
 
 def status(name: NameOption = "", as_json: JsonOption = False) -> None:
-    """Show a run's processes, its halt and whether the venue is reached.
+    """Show a run's processes, its halt, what keeps it from trading, and unreachable URLs.
 
-    Exit code 0 when every process is ready and nothing is halted or damaged, else 1.
+    Exit code 0 when every process is ready, nothing is halted or damaged, the core has recovered
+    and sees our fills, and no market is halted or of doubtful books; else 1.
     """
     found = read_status(chosen_run(name))
     unreachable = unreachable_urls(found)
@@ -33,7 +34,12 @@ def status(name: NameOption = "", as_json: JsonOption = False) -> None:
 def status_json(found: RunStatus, unreachable: list[str]) -> dict[str, Any]:
     """Return the status as JSON values."""
     healthy = found.is_healthy and not unreachable
-    return {**msgspec.to_builtins(found), "healthy": healthy, "unreachable": unreachable}
+    return {
+        **msgspec.to_builtins(found),
+        "trading": found.trading.counters,
+        "healthy": healthy,
+        "unreachable": unreachable,
+    }
 
 
 def _print(found: RunStatus, unreachable: list[str], console: Console) -> None:
@@ -49,7 +55,15 @@ def _print(found: RunStatus, unreachable: list[str], console: Console) -> None:
         console.print(f"[bold red]damaged[/]    {escape(line)}")
     if found.halt is not None:
         halt = found.halt
-        console.print(f"[bold red]HALTED[/]     {halt.reason} since {halt.at}: {halt.detail}")
+        console.print(
+            f"[bold red]HALTED[/]     {halt.reason} since {halt.at}: {escape(halt.detail)}"
+        )
+    if found.unstored:
+        console.print(f"[bold red]NOT STORED[/] on disk it is otherwise: {escape(found.unstored)}")
+    for line in found.trading.faults:
+        console.print(f"[bold red]trading[/]    {line}")
+    for line in found.trading.warnings:
+        console.print(f"[bold yellow]trading[/]    {line}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("process")
     for title in ("pid", "state", "beat ms", "rounds", "work", "errors", "longest round us"):

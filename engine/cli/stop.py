@@ -19,7 +19,7 @@ LOOK_S = 0.05
 
 def stop(
     name: NameOption = "",
-    wait_s: Annotated[float, typer.Option(help="How long to wait for the end.")] = 60.0,
+    wait_s: Annotated[float, typer.Option(help="How long to wait for the end.")] = 90.0,
 ) -> None:
     """Stop a run: cancel everything, end its processes, leave nothing; wait until it is done.
 

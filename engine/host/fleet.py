@@ -17,10 +17,13 @@ from engine.host import pin, plan, rundir
 from engine.host.clock import Clock
 from engine.host.config.schema import Settings
 from engine.host.errors import HostError, RefuseError
+from engine.host.locks import FileLock
 from engine.host.plan import Part, Role, Secret
 from engine.host.processes import Child
 from engine.host.runfile import RunFile
 from engine.host.secrets import Account, SealedKey, account_of
+from engine.host.statedir import claim_state
+from engine.host.wallet_lock import claim_wallet
 from engine.wire.codes import Kind, Reason, Source
 from engine.wire.records import new, words
 
@@ -67,6 +70,7 @@ class Fleet:
         self.run_id = self.clock.now_ns()
         self._installation = plan.installation()
         self._directory: rundir.RunDirectory | None = None
+        self._locks: list[FileLock] = []
         self._control: QueueWriter | None = None
 
     @property
@@ -74,20 +78,27 @@ class Fleet:
         """Where the run file, the rings and the counters are."""
         return rundir.runtime_dir(self.settings.run.name)
 
-    def claim(self) -> bool:
-        """Take the runtime directory and make the state directory.
+    def claim(self) -> tuple[str, ...]:
+        """Take the runtime directory and the state directory.
 
-        Returns whether leftovers of a dead run were removed. RefuseError if another instance runs
-        or a directory cannot be made.
+        Returns the names of a dead run's leftovers, which were removed. RefuseError if another run
+        has one of them or a directory cannot be made.
         """
-        try:
-            (self.state_dir / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise RefuseError(
-                f"run directory cannot be made: directory={self.state_dir}, {error.strerror}"
-            ) from None
         self._directory = rundir.RunDirectory.acquire(self.runtime_dir)
-        return self._directory.had_leftovers
+        self._locks.append(claim_state(self.state_dir, self.settings.run.name))
+        return self._directory.leftovers
+
+    def claim_wallet(self) -> None:
+        """Take the wallet we trade with; RefuseError if another run has it."""
+        if self.account is not None:
+            run, rest_url = self.settings.run.name, self.settings.venue.rest_url
+            root = rundir.runtime_root()
+            self._locks.append(claim_wallet(root, self.account.funder, rest_url, run))
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the runtime directory is still where others look for it."""
+        return self._directory is not None and self._directory.is_in_place
 
     def join_exchange(self, ready: dict[str, Any], *, serves_market_data: bool) -> None:
         """Make the exchange of this ready line the venue, and its first account ours if none is.
@@ -194,6 +205,8 @@ class Fleet:
         if self._control is not None:
             self._control.close()
             self._control = None
+        while self._locks:
+            self._locks.pop().remove()
         if self._directory is not None:
             self._directory.remove()
             self._directory = None

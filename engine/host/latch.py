@@ -1,20 +1,21 @@
 """The halt latch: once halted, halted, until a human clears it with a reason.
 
 `halt.json` in the state directory is the latch: it is there, or it is not. `halts.jsonl` beside it
-is the history: who engaged and cleared it, when and why. Both are on disk before anybody acts on
-them, so a halt survives a restart.
+is the history: when and why it was engaged and cleared. These are the files and nothing else; what
+is in force while a run is up, and what happens when the disk does not take it, is `halts`'.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from engine.host.clock import Clock
-from engine.host.log import iso_time
+from engine.host.files import sync_directory, write_durably
 from engine.wire.codes import Reason
 
 LATCH_FILE = "halt.json"
@@ -36,7 +37,7 @@ class Halt:
 
 
 class HaltLatch:
-    """The latch of one state directory."""
+    """The latch of one state directory. Everything here may wait for a disk; OSError passes."""
 
     def __init__(self, state_dir: Path | str) -> None:
         self._path = Path(state_dir) / LATCH_FILE
@@ -51,37 +52,26 @@ class HaltLatch:
             detail = f"the latch cannot be read: file={self._path}, {error}"
             return Halt(Reason.HALT_OPERATOR.name, detail, "")
 
-    def engage(self, reason: Reason, detail: str, clock: Clock) -> Halt:
-        """Latch a halt and return the one in force: the first one stays."""
-        halt = Halt(reason.name, detail, iso_time(clock.now_ns()))
-        self._remember("engaged", halt)
-        in_force = self.read()
-        if in_force is None:
-            _write_durably(self._path, msgspec.json.encode(halt))
-            in_force = halt
-        return in_force
+    def hold(self, halt: Halt) -> None:
+        """Latch a halt: on disk when this returns. One that is there already stays."""
+        if self.read() is None:
+            write_durably(self._path, msgspec.json.encode(halt))
 
-    def clear(self, detail: str, clock: Clock) -> Halt | None:
-        """Clear the latch; return the halt that was in force, None if there was none."""
-        in_force = self.read()
-        if in_force is not None:
-            self._remember("cleared", Halt(in_force.reason, detail, iso_time(clock.now_ns())))
-            self._path.unlink(missing_ok=True)
-        return in_force
+    def clear(self) -> None:
+        """Remove the latch: gone from the disk when this returns."""
+        self._path.unlink(missing_ok=True)
+        sync_directory(self._path.parent)
 
-    def _remember(self, what: str, halt: Halt) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+    def remember(self, what: Literal["engaged", "cleared"], halt: Halt) -> None:
+        """Append a line to the history: all of it, or none."""
         line = msgspec.json.encode({"what": what, **msgspec.to_builtins(halt)}) + b"\n"
-        with (self._path.parent / HISTORY_FILE).open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fdatasync(file.fileno())
-
-
-def _write_durably(path: Path, text: bytes) -> None:
-    draft = path.with_suffix(".draft")
-    with draft.open("wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+        with (self._path.parent / HISTORY_FILE).open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                if file.write(line) < len(line):
+                    raise OSError(0, "the history was written in part")
+                os.fdatasync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(end)
+                raise

@@ -1,14 +1,13 @@
 """The runtime directory of a run: where it is, who owns it, and that nothing of it stays behind.
 
-One directory a run name, in memory and readable by nobody else. Its `lock` is held (flock) by the
-supervisor for as long as it lives: the kernel lets go of it however the supervisor ends, so what is
-found unlocked is a dead run's and may be removed.
+One directory a run name, in memory, below a root of this user's own, both for their owner alone.
+The `lock` is held (flock) by the supervisor for as long as it lives, so a directory that is found
+unlocked is a dead run's and may be removed, once the processes of that run have ended.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -17,29 +16,33 @@ from pathlib import Path
 
 from engine.bus.counters import read_counters
 from engine.bus.shm import BusError
-from engine.host import proc
+from engine.host import locks, proc
 from engine.host.errors import RefuseError
+from engine.host.locks import FileLock
 from engine.host.runfile import RunFile
 
 ROOT_VARIABLE = "HALFTICK_RUNTIME_DIR"
 LOCK_FILE = "lock"
 CONTROL_SOCKET = "control.sock"
-LOCK_S_MAX = 0.5  # how long somebody may be looking at a lock without holding it
+ORPHANS_S_MAX = 20.0  # a dead supervisor's processes have this long to cancel and end
+LOOK_S = 0.05
 SOCKET_PATH_BYTES_MAX = 107  # sockaddr_un.sun_path
 
 
 def runtime_root() -> Path:
     """Return the directory that holds the runtime directories of this user's runs.
 
-    $HALFTICK_RUNTIME_DIR if set, else memory: /dev/shm, else $XDG_RUNTIME_DIR, else /tmp.
+    It is one of our own, `halftick-UID`, in $HALFTICK_RUNTIME_DIR if set, else in memory: /dev/shm,
+    else $XDG_RUNTIME_DIR, else /tmp.
     """
+    own = f"halftick-{os.getuid()}"
     chosen = os.environ.get(ROOT_VARIABLE)
     if chosen:
-        return Path(chosen)
+        return Path(chosen).absolute() / own
     for parent in (Path("/dev/shm"), Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))):  # noqa: S108
         if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
-            return parent / f"halftick-{os.getuid()}"
-    return Path("/tmp") / f"halftick-{os.getuid()}"  # noqa: S108  the last resort
+            return parent / own
+    return Path("/tmp") / own  # noqa: S108  the last resort
 
 
 def runtime_dir(name: str) -> Path:
@@ -54,8 +57,11 @@ def run_names() -> list[str]:
     return []
 
 
-def _private_directory(path: Path) -> None:
-    """Make a directory for ourselves alone; refuse one that somebody else could have laid there."""
+def private_directory(path: Path) -> None:
+    """Make a directory for ourselves alone; RefuseError for one that others own or may enter.
+
+    What is there already is left as it is: it may be somebody's.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         info = path.lstat()
@@ -65,22 +71,29 @@ def _private_directory(path: Path) -> None:
         ) from None
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
         raise RefuseError(f"runtime directory must be ours: directory={path}, owner={info.st_uid}")
-    path.chmod(0o700)
+    if stat.S_IMODE(info.st_mode) & 0o077:
+        raise RefuseError(
+            f"runtime directory must be its owner's alone: directory={path}, "
+            f"mode={stat.S_IMODE(info.st_mode):o}"
+        )
 
 
 class RunDirectory:
     """A locked runtime directory. Made empty by `acquire`, removed by `remove`."""
 
-    def __init__(self, path: Path, lock: int, *, had_leftovers: bool) -> None:
+    def __init__(self, path: Path, lock: FileLock, *, leftovers: tuple[str, ...]) -> None:
+        """leftovers: names of what a dead run had left there."""
         self.path = path
-        self.had_leftovers = had_leftovers
+        self.leftovers = leftovers
         self._lock = lock
 
     @classmethod
-    def acquire(cls, path: Path) -> RunDirectory:
+    def acquire(cls, path: Path, *, orphans_s_max: float = ORPHANS_S_MAX) -> RunDirectory:
         """Return the directory, ours and empty but for the lock.
 
-        Raises RefuseError naming the process that holds it, or why it cannot be made.
+        orphans_s_max: how long processes of a dead run may take to end. Raises RefuseError naming
+        the process that holds it, a process of a dead run that does not end, or why it cannot be
+        made or emptied.
         """
         socket_bytes = len(os.fsencode(path / CONTROL_SOCKET))
         if socket_bytes > SOCKET_PATH_BYTES_MAX:
@@ -88,74 +101,101 @@ class RunDirectory:
                 f"runtime directory must leave room for a socket's name: directory={path}, "
                 f"bytes={socket_bytes}, bytes_max={SOCKET_PATH_BYTES_MAX}"
             )
-        _private_directory(path.parent)
+        private_directory(path.parent)
         lock = _lock(path)
-        leftovers = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
-        for entry in leftovers:
-            entry.unlink() if not entry.is_dir() else shutil.rmtree(entry)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        return cls(path, lock, had_leftovers=bool(leftovers))
+        try:
+            _wait_for_orphans(path, orphans_s_max)
+            return cls(path, lock, leftovers=_clear(path))
+        except BaseException:
+            lock.close()
+            raise
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the directory is still where others look for it."""
+        return self._lock.is_in_place
 
     def remove(self) -> None:
-        """Remove the directory and let go of the lock; a second call does nothing."""
-        if self._lock < 0:
-            return
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
-        self._lock = -1
+        """Remove the directory and let go of the lock; a second call does nothing.
+
+        A directory that was put in the place of ours is another's.
+        """
+        if self._lock.is_in_place:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+        locks.sweep(self.path.parent)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()  # only when it was the last run
 
 
-def _lock(path: Path) -> int:
-    """Return the descriptor of the lock file, locked; it is not inherited by children."""
-    deadline_s = time.monotonic() + LOCK_S_MAX
+def _lock(path: Path) -> FileLock:
     while True:
-        _private_directory(path)
-        with contextlib.suppress(FileNotFoundError):
-            lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if _is_locked_in_place(lock, path):
-                return lock
-            os.close(lock)
-        # Somebody who only looks (`is_held`) or cleans up after a dead run holds it but briefly.
-        if time.monotonic() >= deadline_s:
+        private_directory(path)
+        try:
+            lock = FileLock.take(path / LOCK_FILE, path.name)
+        except FileNotFoundError:  # removed meanwhile, by who cleans up after a dead run
+            continue
+        except OSError as error:
+            raise RefuseError(
+                f"runtime directory cannot be locked: file={path / LOCK_FILE}, {error.strerror}"
+            ) from None
+        if lock is None:
             raise RefuseError(
                 f"already running: run={path.name}, pid={lock_holder(path)}; "
                 f"stop it first: halftick stop --name {path.name}"
             )
-        time.sleep(0.01)
+        return lock
 
 
-def _is_locked_in_place(lock: int, path: Path) -> bool:
-    """Lock if nobody has; return whether that worked and the file was not removed meanwhile."""
-    with contextlib.suppress(BlockingIOError, FileNotFoundError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(lock).st_ino == (path / LOCK_FILE).stat().st_ino
-    return False
+def _wait_for_orphans(path: Path, seconds_max: float) -> None:
+    """Wait until no process of a dead run lives: until then it may cancel, and write its files."""
+    deadline_s = time.monotonic() + seconds_max
+    while orphans := _orphans(path):
+        if time.monotonic() >= deadline_s:
+            raise RefuseError(
+                f"processes of a dead run do not end: run={path.name}, pids={orphans}; "
+                f"end them: kill -9 {' '.join(map(str, orphans))}"
+            )
+        time.sleep(LOOK_S)
+
+
+def _orphans(path: Path) -> list[int]:
+    """Return the living processes that have counters in the directory and name it as theirs."""
+    found = []
+    for counters in sorted(path.glob("*.counters")):
+        with contextlib.suppress(BusError, OSError):
+            pid = read_counters(counters).get("pid", 0)
+            # A process id is used again: the command line tells whether it is the same process.
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if proc.is_alive(pid) and os.fsencode(path) in command:
+                found.append(pid)
+    return found
+
+
+def _clear(path: Path) -> tuple[str, ...]:
+    """Remove everything but the lock; return the names of what was there."""
+    try:
+        entries = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    except OSError as error:
+        raise RefuseError(
+            f"leftovers of a dead run cannot be removed: file={error.filename}, {error.strerror}"
+        ) from None
+    return tuple(sorted(entry.name for entry in entries))
 
 
 def lock_holder(path: Path) -> int:
     """Return the id of the process that last locked a runtime directory, 0 if unknown."""
-    try:
-        return int((path / LOCK_FILE).read_text() or 0)
-    except (OSError, ValueError):
-        return 0
+    return locks.holder_of(path / LOCK_FILE).pid
 
 
 def is_held(path: Path) -> bool:
     """Return whether a living supervisor holds the runtime directory."""
-    try:
-        lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return locks.is_held(path / LOCK_FILE)
 
 
 def leave_if_orphaned(runtime: RunFile, process: str) -> None:
@@ -173,7 +213,7 @@ def leave_if_orphaned(runtime: RunFile, process: str) -> None:
         return
     if directory.exists():
         with contextlib.suppress(RefuseError, OSError):
-            RunDirectory.acquire(directory).remove()
+            RunDirectory.acquire(directory, orphans_s_max=0.0).remove()
 
 
 def _is_in_use(path: Path) -> bool:

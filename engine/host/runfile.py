@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import msgspec
 
 from engine.host.clock import Clock
 from engine.host.errors import RefuseError
+from engine.host.files import write_whole
 
 RUN_FILE = "run.json"
 
@@ -62,9 +62,8 @@ class RunFile:
         directory = Path(runtime_dir) if runtime_dir is not None else self.runtime_dir
         content = msgspec.to_builtins(self, enc_hook=str)
         del content["runtime_dir"]
-        draft = directory / f".{RUN_FILE}.draft"
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
-        os.replace(draft, directory / RUN_FILE)
+        text = msgspec.json.format(msgspec.json.encode(content), indent=1)
+        write_whole(directory / RUN_FILE, text)
 
     def clock(self) -> Clock:
         """Return the clock all processes of this run share."""

@@ -18,14 +18,17 @@ from engine.host.duty import State
 from engine.host.errors import Exit
 from engine.host.events import Note
 from engine.host.fleet import Fleet
+from engine.host.last_resort import HURRY_S_MAX, STEP_S
 from engine.host.plan import Role
 from engine.host.processes import Child
+from engine.host.venue_cancel import Attempt
 from engine.wire.codes import Reason
+
+# Given whether the stop is hurried, what the venue has shown once everything was cancelled there.
+CancelHere = Callable[[Callable[[], bool]], Attempt]
 
 QUIET_S = 0.2
 TERMINATE_S_MAX = 10.0
-HURRY_S_MAX = 1.0
-STEP_S = 0.01
 
 STOP_ORDER = (Role.CORE, Role.SIGNER, Role.FEED, Role.RECORDER, Role.EXCHANGE)
 
@@ -35,11 +38,11 @@ def shut_down(
     note: Note,
     *,
     is_hurried: Callable[[], bool],
-    cancel_all: Callable[[], bool] | None,
+    cancel_all: CancelHere,
 ) -> bool:
     """Stop every process of the fleet; return whether all ended well and no order was left.
 
-    cancel_all: cancels at the venue without the signer, for when it is gone; None = cannot.
+    cancel_all: cancels at the venue without the signer, for when it is gone or cannot.
     """
     is_clean = _cancel_orders(fleet, note, is_hurried, cancel_all)
     for role in STOP_ORDER:
@@ -52,7 +55,7 @@ def shut_down(
 
 
 def _cancel_orders(
-    fleet: Fleet, note: Note, is_hurried: Callable[[], bool], cancel_all: Callable[[], bool] | None
+    fleet: Fleet, note: Note, is_hurried: Callable[[], bool], cancel_all: CancelHere
 ) -> bool:
     """Have every order cancelled; return whether the core says that none is open."""
     core, signer = fleet.one(Role.CORE), fleet.one(Role.SIGNER)
@@ -65,9 +68,12 @@ def _cancel_orders(
             note("run", "cancelled", "no order is open")
             return True
     left = core.counters().get("orders_open", "unknown" if core.damage else 0)
-    is_cancelled = cancel_all() if cancel_all is not None else False
-    how = "cancelled from here" if is_cancelled else "not seen to be cancelled"
-    note("run", "unverified", f"orders_open={left}, {how}")
+    shown = cancel_all(is_hurried)
+    if shown.is_proven:
+        how = shown.problem or "no order is open, as the venue shows"
+        note("run", "cancelled", f"by the supervisor: {how}; the core had orders_open={left}")
+    else:
+        note("run", "unverified", f"{shown}; the core had orders_open={left}")
     return False
 
 

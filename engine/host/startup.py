@@ -18,7 +18,7 @@ from typing import Any
 
 from engine.host.events import Note
 from engine.host.fleet import ExchangePlan, Fleet
-from engine.host.latch import HaltLatch
+from engine.host.latch import Halt
 from engine.host.plan import Part
 from engine.host.processes import Child
 
@@ -28,16 +28,19 @@ GoesOn = Callable[[], bool]  # serves the control socket meanwhile
 
 
 def bring_up(
-    fleet: Fleet, latch: HaltLatch, exchange: ExchangePlan | None, note: Note, goes_on: GoesOn
+    fleet: Fleet, halt: Halt | None, exchange: ExchangePlan | None, note: Note, goes_on: GoesOn
 ) -> dict[str, Any]:
-    """Lay out the run and start its processes; return the exchange's ready line, {} without one."""
+    """Lay out the run and start its processes; return the exchange's ready line, {} without one.
+
+    halt: what is still in force from an earlier run.
+    """
     ready: dict[str, Any] = {}
     fleet.lay_out()
     if exchange is not None:  # a mirror reads the rings, so it comes after them
         ready = _start_exchange(fleet, exchange, note, goes_on)
+    fleet.claim_wallet()  # only now is it known where we trade, and in paper mode as whom
     if not goes_on():
         return ready
-    halt = latch.read()
     if halt is not None:
         fleet.tell_core(halt.code, is_engaged=True)
         note("run", "halted", f"still, since {halt.at}: {halt.reason}: {halt.detail}")

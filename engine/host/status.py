@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from engine.bus.ring import RingInfo, inspect_ring
 from engine.bus.shm import BusError
 from engine.host import proc, rundir
 from engine.host.duty import PROCESS_COUNTERS, State
+from engine.host.halt_markers import HaltMarkers
+from engine.host.halts import LiveHalt, read_live_halt
 from engine.host.latch import Halt, HaltLatch
 from engine.host.runfile import RunFile
+from engine.host.trading import Trading, trading_of
+from engine.wire.codes import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,10 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run. supervisor_pid: 0 = it is dead.  venue: the URLs in use.  halt: the latch, if any.
+    """A run. supervisor_pid: 0 = it is dead.  venue: the URLs in use.  halt: in force, if any.
 
-    damage: a line for each file of counters and each ring that is none any more.
+    unstored: why the halt (or its end) is not on disk, empty = it is.  trading: what keeps the core
+    from trading.  damage: a line for each file of counters and each ring that is none any more.
     """
 
     name: str
@@ -53,15 +58,19 @@ class RunStatus:
     processes: tuple[ProcessStatus, ...]
     rings: tuple[RingInfo, ...]
     damage: tuple[str, ...] = ()
+    unstored: str = ""
+    trading: Trading = field(default_factory=Trading)
 
     @property
     def is_healthy(self) -> bool:
-        """Whether all processes live and are ready, and nothing is halted or damaged."""
+        """Whether all processes are ready, nothing is halted or damaged, and the core may trade."""
         ready = State.READY.name
         return (
             self.supervisor_pid > 0
             and self.halt is None
+            and not self.unstored
             and not self.damage
+            and self.trading.is_healthy
             and bool(self.processes)
             and all(process.state == ready for process in self.processes)
         )
@@ -76,6 +85,9 @@ def read_status(runtime_dir: Path) -> RunStatus:
     run = RunFile.load(runtime_dir)
     settings = run.settings
     held = rundir.is_held(runtime_dir)
+    processes = read_processes(run)
+    core = next((process.own for process in processes if process.name == "core"), {})
+    live = _live_halt(core, runtime_dir) if held else _left_halt(run)
     return RunStatus(
         name=runtime_dir.name,
         supervisor_pid=rundir.lock_holder(runtime_dir) if held else 0,
@@ -83,11 +95,32 @@ def read_status(runtime_dir: Path) -> RunStatus:
         profile=settings.get("run", {}).get("profile", ""),
         state_dir=run.state_dir,
         venue=settings.get("venue", {}),
-        halt=HaltLatch(run.state_dir).read(),
-        processes=read_processes(run),
+        halt=live.halt,
+        processes=processes,
         rings=read_rings(runtime_dir),
         damage=damaged_files(runtime_dir),
+        unstored=live.unstored,
+        trading=trading_of(core),
     )
+
+
+def _live_halt(core: dict[str, int], runtime_dir: Path) -> LiveHalt:
+    """Return the halt of a run that is up, looking at no disk: that may be what hangs."""
+    live = read_live_halt(runtime_dir)
+    halted = core.get("halted", 0)
+    if live.halt is None and halted:
+        name = Reason(halted).name if halted in set(Reason) else str(halted)
+        return LiveHalt(Halt(name, "the core is halted", ""))
+    return live
+
+
+def _left_halt(run: RunFile) -> LiveHalt:
+    """Return the halt a dead run has left: its latch, or the marker that stands for it."""
+    halt = HaltLatch(run.state_dir).read()
+    if halt is not None:
+        return LiveHalt(halt)
+    marked = HaltMarkers(run.state_dir).read()
+    return LiveHalt(marked, "its latch could not be written" if marked else "")
 
 
 def read_processes(run: RunFile) -> tuple[ProcessStatus, ...]:

@@ -6,14 +6,15 @@ feed         restart with backoff; too many a minute: halt. The core sees its bo
 recorder     restart at once; not back within recorder.lag_ms_max: halt
 core         latch a halt; the signer sees the heartbeat stop and cancels all; then stop, exit 1
 signer       latch a halt, tell the core, cancel all from here by API credentials; stop, exit 1
-exchange     (paper) latch a halt; stop, exit 1
+exchange     (paper) latch a halt; stop, exit 1; what does not answer is killed
 supervisor   the kernel sends every process SIGTERM; the last one removes the runtime directory
 ```
 A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead; so is one
-whose counters were cut, for nobody sees it beat.
+whose counters were cut, for nobody sees it beat. A halt is told before it is stored: no disk and no
+venue is waited for here (`engine.host.halts`, `engine.host.venue_cancel`).
 
-One thread, the main one. The caller calls `poll()` some twenty times a second while `is_running`,
-then `stop()`; leaving the `with` block ends everything too, whatever happened before.
+One thread, the main one. The caller calls `poll()` while `is_running`, and `wait()` between two
+polls, then `stop()`; leaving the `with` block ends everything too, whatever happened before.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from typing import Any, Self
 import msgspec
 
 from engine.bus.control import ControlServer, Reply, Request
-from engine.host import rundir
+from engine.bus.shm import BusError
+from engine.host import proc, rundir
 from engine.host.config.schema import Settings
+from engine.host.descriptors import ReservedDescriptors
 from engine.host.errors import Exit, HostError
 from engine.host.events import Event
 from engine.host.fleet import ExchangePlan, Fleet
-from engine.host.latch import HaltLatch
+from engine.host.halts import Halts
+from engine.host.last_resort import LastResort
 from engine.host.plan import Role
 from engine.host.processes import Child
 from engine.host.restarts import Restarts
@@ -41,9 +45,10 @@ from engine.host.secrets import Account, SealedKey
 from engine.host.shutdown import QUIET_S, shut_down
 from engine.host.startup import bring_up, launch, note_ready, wait_until_ready
 from engine.host.status import damaged_files, read_status
+from engine.host.venue_cancel import CancelAll
+from engine.host.venue_probe import VenueProbe
+from engine.host.vitals import Vitals
 from engine.wire.codes import Reason
-
-CancelAll = Callable[[Account, str], bool]  # account without key, REST URL -> whether it is done
 
 CANCEL_S_MAX = 6.0  # for the signer to cancel everything once it has missed its core
 RESUME_S = 2.0  # for the core to hear of a resume and its counters to show it
@@ -74,14 +79,17 @@ class Supervisor:
         self.is_running = False
         self.exit_code = Exit.CLEAN
         self._exchange = exchange
-        self._cancel_all = cancel_all
         self._listener = listener
-        self._latch = HaltLatch(self.fleet.state_dir)
+        self._halts = Halts(self.fleet.state_dir, self.fleet.runtime_dir, self.fleet.clock)
+        self._untold: Reason | None = None  # a halt that did not go into the control ring
+        self._vitals = Vitals(self.fleet)
+        self._probe: VenueProbe | None = None
+        self._last_resort = LastResort(self.fleet, cancel_all, self._note)
+        self._descriptors = ReservedDescriptors()
         self._control: ControlServer | None = None
         self._events: list[Event] = []
         self._stop_requests = 0
         self._restarts = Restarts(settings.host.restarts_per_minute_max)
-        self._recorder_lost_s: float | None = None
         self._gave_up_s: float | None = None
         self._resumed_s = -RESUME_S
         self._is_stopped = False
@@ -114,15 +122,30 @@ class Supervisor:
         """
         try:
             self._take_place()
+            self._halts.load()
             self.exchange_ready = bring_up(
-                self.fleet, self._latch, self._exchange, self._note, self._goes_on
+                self.fleet, self._halts.in_force, self._exchange, self._note, self._goes_on
             )
+            if self.exchange_ready:
+                self._probe = VenueProbe(self.exchange_ready["rest"])
             self.is_running = wait_until_ready(self.fleet, self._note, self._goes_on)
+        except OSError as error:  # no descriptor, no room, no right: named, and not a traceback
+            self._abandon()
+            what = f"{error.strerror or error}: file={error.filename or 'none'}"
+            raise HostError(f"run cannot be started: {what}") from error
         except BaseException:
-            self.exit_code = Exit.DIRTY
-            self.stop()
+            self._abandon()
             raise
         return self.is_running
+
+    def _abandon(self) -> None:
+        self.exit_code = Exit.DIRTY
+        self.stop()
+
+    def wait(self, seconds_max: float) -> None:
+        """Wait until the control socket has something to say, or the time is over."""
+        assert self._control is not None, "start() comes first"
+        self._control.wait(seconds_max)
 
     def poll(self) -> list[Event]:
         """Serve the control socket, see who died or is stuck, act; return the new events."""
@@ -142,22 +165,29 @@ class Supervisor:
                 self._note(child.name, "stalled", f"no heartbeat: pid={child.pid}; killing it")
                 child.kill()
         self._restart_who_is_due()
-        self._check_recorder()
+        self._halt_for_troubles()
         self._latch_the_cores_halt()
+        self._tell_what_is_untold()
+        self._follow_the_latch()
         self._check_whether_to_give_up()
         return self.take_events()
 
     def halt(self, reason: Reason, detail: str) -> None:
-        """Latch a halt and tell the core: no new orders, all cancelled, until a human resumes."""
-        self._latch.engage(reason, detail, self.fleet.clock)
+        """Halt: no new orders, all cancelled, until a human resumes.
+
+        The core is told first; then the halt is in force here, and on its way to the disk.
+        """
         is_told = self.fleet.tell_core(reason, is_engaged=True)
+        self._untold = None if is_told else reason
+        self._halts.engage(reason, detail)
         self._note("run", "halted", f"{reason.name}: {detail}" + ("" if is_told else " (not told)"))
 
     def resume(self, detail: str) -> bool:
-        """Clear the latch and tell the core; return whether there was a halt."""
-        halt = self._latch.clear(detail, self.fleet.clock)
+        """Lift the halt and tell the core; return whether there was one."""
+        halt = self._halts.clear(detail)
         if halt is None:
             return False
+        self._untold = None
         self.fleet.tell_core(halt.code, is_engaged=False)
         self._resumed_s = time.monotonic()
         self._note("run", "resumed", f"{halt.reason} cleared: {detail}")
@@ -173,19 +203,25 @@ class Supervisor:
         self._is_stopped = True
         self.is_running = False
         requests = self._stop_requests
+        self._descriptors.release()
         try:
             is_clean = shut_down(
                 self.fleet,
                 self._note,
                 is_hurried=lambda: self._stop_requests > max(1, requests),
-                cancel_all=self._cancel_at_venue,
+                cancel_all=self._last_resort.finish,
             )
-            if not is_clean:
+            unstored = self._halts.close()
+            if unstored:
+                self._note("run", "unstored", f"{unstored}; the next start is refused")
+            if not is_clean or unstored:
                 self.exit_code = Exit.DIRTY
         except BaseException:
             self.exit_code = Exit.DIRTY
             raise
         finally:
+            if self._probe is not None:
+                self._probe.close()
             if self._control is not None:
                 self._control.close()
             self.fleet.remove()
@@ -205,8 +241,12 @@ class Supervisor:
 
     def _take_place(self) -> None:
         """Take the runtime directory and answer on its control socket."""
-        if self.fleet.claim():
-            self._note("run", "leftovers", f"removed a dead run's: {self.fleet.runtime_dir}")
+        proc.restrict_files()
+        self._descriptors.take()
+        leftovers = self.fleet.claim()
+        if leftovers:
+            detail = f"removed a dead run's: {self.fleet.runtime_dir}: {', '.join(leftovers)}"
+            self._note("run", "leftovers", detail)
         self._control = ControlServer(self.fleet.runtime_dir / rundir.CONTROL_SOCKET)
 
     def _goes_on(self) -> bool:
@@ -226,16 +266,16 @@ class Supervisor:
             case Role.FEED:
                 self._plan_restart(child)
             case Role.RECORDER:
-                self._recorder_lost_s = self._recorder_lost_s or time.monotonic()
+                self._vitals.recorder_died()
                 self._plan_restart(child)
             case Role.CORE:
                 self.halt(Reason.HALT_CORE_LOST, what)
                 if self.fleet.one(Role.SIGNER) is None:  # fused: the signer went with it
-                    self._cancel_at_venue()
+                    self._last_resort.begin()
                 self._give_up()
             case Role.SIGNER:
                 self.halt(Reason.HALT_SIGNER_LOST, what)
-                self._cancel_at_venue()
+                self._last_resort.begin()
                 self._give_up()
             case Role.EXCHANGE:
                 self.halt(Reason.HALT_VENUE_LOST, f"the venue is gone: {what}")
@@ -244,36 +284,54 @@ class Supervisor:
     def _plan_restart(self, child: Child) -> None:
         """Restart soon; who dies too often a minute halts the run and is restarted slowly."""
         deaths = self._restarts.plan(child.name, time.monotonic())
-        if self._restarts.is_too_often(deaths) and self._latch.read() is None:
+        if self._restarts.is_too_often(deaths) and self._halts.in_force is None:
             is_feed = child.part.role is Role.FEED
             reason = Reason.HALT_FEED_LOST if is_feed else Reason.HALT_RECORDER_LOST
             self.halt(reason, f"process {child.name} died {deaths} times in a minute")
 
     def _restart_who_is_due(self) -> None:
         for name in self._restarts.take_due(time.monotonic()):
-            launch(self.fleet, self.fleet.children[name].part, self._note)
+            child = self.fleet.children[name]
+            try:
+                launch(self.fleet, child.part, self._note)
+            except (HostError, OSError) as error:  # no descriptor, no memory: as if it had died
+                self._note(name, "failed", f"cannot be restarted: {error}")
+                self._plan_restart(child)
 
-    def _check_recorder(self) -> None:
-        """Halt when the recorder has been away for too long."""
-        recorder = self.fleet.one(Role.RECORDER)
-        if self._recorder_lost_s is None or recorder is None:
-            return
-        away_ms = (time.monotonic() - self._recorder_lost_s) * 1_000
-        if recorder.is_ready:
-            self._recorder_lost_s = None
-        elif away_ms > self.fleet.settings.recorder.lag_ms_max and self._latch.read() is None:
-            self.halt(Reason.HALT_RECORDER_LOST, f"no recorder for {away_ms:.0f} ms")
+    def _halt_for_troubles(self) -> None:
+        for trouble in self._vitals.look():
+            is_lost = trouble.reason is Reason.HALT_RUNTIME_LOST
+            if self._halts.in_force is None or (is_lost and self.is_running):
+                self.halt(trouble.reason, trouble.detail)
+            if is_lost:  # nobody could tell this run to stop, so it stops by itself
+                self.exit_code = Exit.DIRTY
+                self.is_running = False
 
     def _latch_the_cores_halt(self) -> None:
-        """A halt the core engaged by itself outlives it like any other: latch it."""
-        if time.monotonic() - self._resumed_s < RESUME_S:
+        """A halt the core engaged by itself outlives it like any other."""
+        if time.monotonic() - self._resumed_s < RESUME_S or self._halts.in_force is not None:
             return
         halted = self.counters("core").get("halted", 0)
-        if halted and self._latch.read() is None:
-            self._latch.engage(Reason(halted), "engaged by the core", self.fleet.clock)
-            self._note("run", "halted", f"{Reason(halted).name}: engaged by the core")
+        if halted:
+            known = halted in set(Reason)
+            self.halt(Reason(halted) if known else Reason.HALT_OPERATOR, "engaged by the core")
+
+    def _tell_what_is_untold(self) -> None:
+        """The control ring was full: the core that lives hears of the halt as soon as it can."""
+        core = self.fleet.one(Role.CORE)
+        if self._untold is None or core is None or not core.is_alive:
+            return
+        if self.fleet.tell_core(self._untold, is_engaged=True):
+            self._untold = None
+
+    def _follow_the_latch(self) -> None:
+        news = self._halts.look()
+        if news:
+            self._note("run", "unstored" if self._halts.unstored else "stored", news)
 
     def _is_stuck(self, child: Child) -> bool:
+        if child.part.role is Role.EXCHANGE and self._probe is not None:
+            return self._probe.silence_ms > self.fleet.settings.host.heartbeat_ms_max
         age_ms = child.heartbeat_age_ms(self.fleet.clock.now_ns())
         return age_ms > self.fleet.settings.host.heartbeat_ms_max
 
@@ -289,7 +347,7 @@ class Supervisor:
         signer = self.fleet.one(Role.SIGNER)
         venue = self.fleet.one(Role.EXCHANGE)
         if signer is None or not signer.is_alive or (venue is not None and not venue.is_alive):
-            self.is_running = False
+            self.is_running = self._last_resort.is_busy
             return
         # Before the signer can have missed the core, what it says of its orders means nothing.
         silence_s = self.fleet.settings.signer.core_silence_ms_max / 1_000
@@ -297,17 +355,6 @@ class Supervisor:
         is_flat = signer.counters().get("orders_open") == 0
         if (waited_s > QUIET_S and is_flat) or waited_s > CANCEL_S_MAX:
             self.is_running = False
-
-    def _cancel_at_venue(self) -> bool:
-        """Cancel everything without the signer; return whether the venue said so."""
-        account = self.fleet.account
-        is_done = False
-        if self._cancel_all is not None and account is not None:
-            with contextlib.suppress(HostError, OSError):
-                rest_url = self.fleet.settings.venue.rest_url
-                is_done = self._cancel_all(account.without_key(), rest_url)
-        self._note("run", "cancelled" if is_done else "unverified", "cancel-all by the supervisor")
-        return is_done
 
     # -- control
 
@@ -320,7 +367,7 @@ class Supervisor:
             return self._status()
         if request.command == "halt":
             self.halt(Reason.HALT_OPERATOR, request.reason)
-            return Reply(True)
+            return Reply(True, data={"unstored": self._halts.unstored})
         if request.command == "resume":
             return Reply(True) if self.resume(request.reason) else Reply(False, "not halted")
         self.request_stop()
@@ -329,12 +376,13 @@ class Supervisor:
     def _status(self) -> Reply:
         try:
             return Reply(True, data=msgspec.to_builtins(read_status(self.fleet.runtime_dir)))
-        except HostError as error:
+        except (HostError, BusError) as error:
             return Reply(False, f"not up yet: {error}")
 
     def _note(self, process: str, what: str, detail: str) -> None:
         event = Event(self.fleet.clock.now_ns(), process, what, detail)
         if self._listener is not None:
-            self._listener(event)
+            with contextlib.suppress(OSError):  # who reads our output went away; the run goes on
+                self._listener(event)
         else:
             self._events.append(event)

@@ -92,7 +92,7 @@ def live_run(folder: Path, signature_type: int, profile: str = "shared") -> Live
         os.close(source)
         stack.enter_context(process)
         stack.callback(process.kill)
-        runtime_dir = Path(root) / "live"
+        runtime_dir = Path(root) / f"halftick-{os.getuid()}" / "live"
 
         maker = account["funder"]
 

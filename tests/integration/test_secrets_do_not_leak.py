@@ -209,7 +209,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarkedRun]:
         line = process.stdout.readline()
         assert line, process.communicate()[1].decode()
         pids = json.loads(line)
-        runtime_dir = Path(root) / NAME
+        runtime_dir = Path(root) / f"halftick-{os.getuid()}" / NAME
         wait_for(lambda: count(runtime_dir, "core", "instruments") >= 2, "markets are known")
         exchange.start()
         wait_for(lambda: count(runtime_dir, "core", "fills") > 0, "orders are filled", DEADLINE_S)

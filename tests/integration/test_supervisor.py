@@ -13,15 +13,15 @@ import pytest
 from toys import ACCOUNT, is_gone, runtime_root, toy_settings, wait_for
 
 from engine.bus.control import Request, ask
-from engine.host.clock import Clock
 from engine.host.config.schema import Settings
 from engine.host.errors import Exit, HostError, RefuseError
 from engine.host.events import Event
-from engine.host.latch import HaltLatch
+from engine.host.latch import Halt, HaltLatch
 from engine.host.rundir import runtime_dir
 from engine.host.secrets import Account
 from engine.host.status import read_status
 from engine.host.supervisor import Supervisor
+from engine.host.venue_cancel import Attempt
 from engine.wire.codes import Reason
 
 __all__ = ["runtime_root"]
@@ -35,11 +35,15 @@ class Run:
     def __init__(self, settings: Settings) -> None:
         self.cancelled: list[tuple[Account, str]] = []
         self.supervisor = Supervisor(settings, account=ACCOUNT, cancel_all=self._cancel_all)
+        self.shown = Attempt(True)
         self.events: list[Event] = []
 
-    def _cancel_all(self, account: Account, rest_url: str) -> bool:
-        self.cancelled.append((account, rest_url))
-        return True
+    def _cancel_all(self, account: Account, rest_url: str) -> Callable[[], Attempt]:
+        def try_once() -> Attempt:
+            self.cancelled.append((account, rest_url))
+            return self.shown
+
+        return try_once
 
     def poll(self) -> None:
         self.events += self.supervisor.poll()
@@ -72,6 +76,14 @@ class Run:
         pid = self.pid(process)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+
+def latched(state_dir: Path) -> str:
+    """Return the reason that is latched on disk, once one is."""
+    wait_for(lambda: HaltLatch(state_dir).read() is not None, "the latch is on disk")
+    halt = HaltLatch(state_dir).read()
+    assert halt is not None
+    return halt.reason
 
 
 @pytest.fixture
@@ -137,9 +149,7 @@ def test_recorder_that_stays_away_halts(run: Run, tmp_path: Path) -> None:
     (tmp_path / "recorder.exits").touch()
     run.kill("recorder")
     run.poll_until(lambda: run.halted() == Reason.HALT_RECORDER_LOST, "halted")
-    halt = HaltLatch(tmp_path).read()
-    assert halt is not None
-    assert halt.reason == "HALT_RECORDER_LOST"
+    assert latched(tmp_path) == "HALT_RECORDER_LOST"
     assert run.supervisor.is_running
 
 
@@ -150,9 +160,7 @@ def test_dead_core_ends_the_run(run: Run, tmp_path: Path) -> None:
     assert run.supervisor.fleet.children["signer"].is_alive
     assert not run.stop()
     assert run.supervisor.exit_code == Exit.DIRTY
-    halt = HaltLatch(tmp_path).read()
-    assert halt is not None
-    assert halt.reason == "HALT_CORE_LOST"
+    assert latched(tmp_path) == "HALT_CORE_LOST"
 
 
 def test_dead_signer_cancels_from_here(run: Run, tmp_path: Path) -> None:
@@ -162,14 +170,12 @@ def test_dead_signer_cancels_from_here(run: Run, tmp_path: Path) -> None:
     assert run.cancelled[0] == (ACCOUNT.without_key(), "http://127.0.0.1:1")
     wait_for(lambda: run.halted() == Reason.HALT_SIGNER_LOST, "core halted")
     assert not run.stop()
-    halt = HaltLatch(tmp_path).read()
-    assert halt is not None
-    assert halt.reason == "HALT_SIGNER_LOST"
+    assert latched(tmp_path) == "HALT_SIGNER_LOST"
 
 
 def test_halt_survives_a_restart(tmp_path: Path) -> None:
     """A halted run starts halted, until a resume with a reason clears the latch."""
-    HaltLatch(tmp_path).engage(Reason.HALT_OPERATOR, "lunch", Clock.anchored())
+    HaltLatch(tmp_path).hold(Halt(Reason.HALT_OPERATOR.name, "lunch", ""))
     run = Run(toy_settings(tmp_path))
     with run.supervisor as supervisor:
         assert supervisor.start()
@@ -223,14 +229,30 @@ def test_orders_that_stay_open_make_the_stop_dirty(tmp_path: Path) -> None:
     with run.supervisor as supervisor:
         assert supervisor.start()
         assert not run.stop()
-    assert run.said("run", "unverified")
+    assert run.said("run", "cancelled")
+    assert not run.said("run", "unverified")
     assert len(run.cancelled) == 1
+
+
+def test_cancel_without_evidence_is_tried_on_and_told(tmp_path: Path) -> None:
+    """Until cancel_ms_max is over; then the stop is unverified and names the orders left."""
+    (tmp_path / "core.keeps").touch()
+    run = Run(toy_settings(tmp_path, stop_ms_max=300, cancel_ms_max=1_000))
+    run.shown = Attempt(False, ("0xaa", "0xbb"), "the venue lists open orders")
+    with run.supervisor as supervisor:
+        assert supervisor.start()
+        assert not run.stop()
+    assert not run.said("run", "cancelled")
+    (told,) = [event.detail for event in run.events if event.what == "unverified"]
+    assert "0xaa, 0xbb" in told
+    assert len(run.cancelled) > 2
 
 
 def test_leftovers_of_a_dead_run_are_removed(tmp_path: Path, runtime_root: Path) -> None:
     """What a dead run left in the runtime directory is removed by the next one, and said so."""
     leftovers = runtime_dir("toy")
-    leftovers.mkdir(parents=True)
+    leftovers.mkdir(mode=0o700, parents=True)
+    leftovers.parent.chmod(0o700)
     (leftovers / "md.market.ring").write_bytes(b"old")
     (leftovers / "lock").write_text("999999999")
     run = Run(toy_settings(tmp_path))
@@ -266,6 +288,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from toys import ACCOUNT, toy_settings
 from engine.host.supervisor import Supervisor
+from engine.host.venue_cancel import Attempt
 supervisor = Supervisor(toy_settings(Path(sys.argv[2])), account=ACCOUNT)
 assert supervisor.start()
 print(*(child.pid for child in supervisor.fleet.children.values()), flush=True)
@@ -315,6 +338,7 @@ def test_control_socket_halts_resumes_and_stops(tmp_path: Path, runtime_root: Pa
         halt = read_status(runtime_dir("toy")).halt
         assert halt is not None
         assert (halt.reason, halt.detail) == ("HALT_OPERATOR", "smoke")
+        assert latched(tmp_path) == "HALT_OPERATOR"
         assert say("resume", "no fire") == (True, "")
         assert say("resume", "again") == (False, "not halted")
         assert say("stop") == (True, "")

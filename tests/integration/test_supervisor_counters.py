@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from engine.host.events import Event
 from engine.host.rundir import runtime_dir
 from engine.host.status import read_status
 from engine.host.supervisor import Supervisor
+from engine.host.venue_cancel import Attempt
 
 __all__ = ["runtime_root"]
 pytestmark = pytest.mark.usefixtures("runtime_root")
@@ -28,9 +29,13 @@ class Run:
         self.supervisor = Supervisor(
             toy_settings(state_dir),
             account=ACCOUNT,
-            cancel_all=lambda _account, rest_url: not self.cancelled.append(rest_url),
+            cancel_all=self._cancel_all,
             listener=self.events.append,
         )
+
+    def _cancel_all(self, _account: object, rest_url: str) -> Callable[[], Attempt]:
+        self.cancelled.append(rest_url)
+        return lambda: Attempt(True)
 
     def cut(self, process: str, bytes_left: int) -> None:
         """Cut a process's counters and make them as long again, so that it does not die of it."""
@@ -85,8 +90,8 @@ def test_a_core_nobody_can_watch_ends_the_run_flat(run: Run, bytes_left: int) ->
     assert any("core.counters" in event.detail for event in run.events)
     halted = next(event for event in run.events if event.what == "halted")
     assert halted.detail.startswith("HALT_CORE_LOST")
-    unverified = next(event for event in run.events if event.what == "unverified")
-    assert "orders_open=unknown" in unverified.detail
+    cancelled = next(event for event in run.events if event.what == "cancelled")
+    assert "orders_open=unknown" in cancelled.detail
     assert run.cancelled
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from engine.host.errors import Exit
 from engine.host.events import Event
 from engine.host.rundir import runtime_dir
 from engine.host.supervisor import Supervisor
+from engine.host.venue_cancel import Attempt
 
 __all__ = ["runtime_root"]
 pytestmark = pytest.mark.usefixtures("runtime_root")
@@ -23,9 +25,9 @@ def test_a_cut_ring_is_named_and_the_run_ends_flat(tmp_path: Path) -> None:
     events: list[Event] = []
     cancelled: list[str] = []
 
-    def cancel_all(_account: object, rest_url: str) -> bool:
+    def cancel_all(_account: object, rest_url: str) -> Callable[[], Attempt]:
         cancelled.append(rest_url)
-        return True
+        return lambda: Attempt(True)
 
     supervisor = Supervisor(
         toy_settings(tmp_path), account=ACCOUNT, cancel_all=cancel_all, listener=events.append

@@ -95,20 +95,6 @@ def test_broken_run_file_is_refused(tmp_path: Path, text: str) -> None:
         RunFile.load(tmp_path)
 
 
-def test_first_halt_stays_until_cleared(tmp_path: Path) -> None:
-    """The first reason stays in force; clearing returns it; the history has all three."""
-    latch, clock = HaltLatch(tmp_path), Clock.anchored()
-    assert latch.read() is None
-    latch.engage(Reason.HALT_OPERATOR, "smoke", clock)
-    assert latch.engage(Reason.HALT_FEED_LOST, "later", clock).detail == "smoke"
-    cleared = latch.clear("no fire", clock)
-    assert cleared is not None
-    assert cleared.code is Reason.HALT_OPERATOR
-    assert latch.read() is None
-    history = [json.loads(line) for line in (tmp_path / "halts.jsonl").read_text().splitlines()]
-    assert [line["what"] for line in history] == ["engaged", "engaged", "cleared"]
-
-
 def test_unreadable_latch_is_a_halt(tmp_path: Path) -> None:
     """When in doubt, halted: a latch that cannot be read counts as engaged."""
     (tmp_path / "halt.json").write_bytes(b"\xff")

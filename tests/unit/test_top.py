@@ -19,7 +19,7 @@ from engine.bus.ring import Discipline, QueueWriter, create_ring
 from engine.cli.top import top
 from engine.host.duty import PID, ROUNDS, STATE, State, create_counters
 from engine.host.rates import Look, look, rates
-from engine.host.rundir import LOCK_FILE, ROOT_VARIABLE
+from engine.host.rundir import LOCK_FILE, ROOT_VARIABLE, runtime_dir
 from engine.host.runfile import RunFile
 from engine.wire.records import RECORD_WORDS
 
@@ -31,8 +31,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFile:
     """A runtime directory with a queue and a broadcast, found by its name."""
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
     monkeypatch.setenv("COLUMNS", "160")
-    directory = tmp_path / "toy"
-    directory.mkdir(mode=0o700)
+    directory = runtime_dir("toy")
+    directory.mkdir(mode=0o700, parents=True)
     made = RunFile(RUN_ID, 0, {"run": {"name": "toy"}}, str(tmp_path), runtime_dir=directory)
     made.save(directory)
     (directory / LOCK_FILE).touch()

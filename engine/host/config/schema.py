@@ -125,6 +125,8 @@ class Host(Section):
     next may follow in a loop that never sleeps (fused, pipeline), 0 = none; see `DutyLoop`.
     instruments_max: how many a run can trade, two a market, none twice: 16,384 are 85 days of
     quarter-hours. Those that are over cost no memory.
+    cancel_ms_max: how long the supervisor goes on cancelling at the venue by itself, until there is
+    evidence that no order is open.
     """
 
     ring_capacity: RingCapacity = RingCapacity()
@@ -136,6 +138,7 @@ class Host(Section):
     ready_ms_max: PositiveCount = 60_000
     heartbeat_ms_max: PositiveCount = 10_000
     stop_ms_max: PositiveCount = 10_000
+    cancel_ms_max: PositiveCount = 30_000
     restarts_per_minute_max: Count = 5
 
 
