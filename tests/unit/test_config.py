@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,66 @@ def test_missing_file_is_one_line(tmp_path: Path) -> None:
     """A file that is not there is named, with the reason."""
     with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: No such file"):
         load_settings(tmp_path / "nowhere.toml")
+
+
+NUMBERS = (
+    "1e999994", "1e-999999", "-1e999999", "nan", "-nan", "inf", "-inf", "0e999999", "0e-999999",
+    "-0.0", "1" + "0" * 400, "1" + "0" * 5_000, "0x" + "f" * 5_000, "0x10", "true", "false",
+    "1e1000000000000000000", "9223372036854775808", "9223372036854", "1.5", "0.0000001",
+    "0." + "0" * 300 + "1", "1" * 300 + ".5", "1." + "0" * 300, '"5"', "[]", "{}", "1979-05-27",
+)  # fmt: skip
+NUMBER_KEYS = (
+    "risk.cash_usd_min", "risk.total_notional_usd_max", "risk.book_age_ms_max", "host.warm_us",
+    "host.cancel_ms_max", "host.ring_capacity.md", "host.instruments_max", "recorder.metrics_port",
+    "signer.price_usd_min", "signer.order_age_ms_max", "signer.rates.orders_burst",
+    "strategy.spread.size_shares", "strategy.spread.cutoff_s", "exchange.balance_usd",
+    "feeds.market.ping_ms",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:20])
+def test_every_number_has_a_range(tmp_path: Path, number: str) -> None:
+    """It is refused by its key in a line, or it fits the engine's integers, in nanoseconds too."""
+    refusals: list[str] = []
+    for key in NUMBER_KEYS:
+        table, _, name = key.rpartition(".")
+        file = tmp_path / "x.toml"
+        is_feed = table == "feeds.market"
+        file.write_text(LEAST + ("" if is_feed else f"[{table}]\n") + f"{name} = {number}\n")
+        try:
+            settings = load_settings(file)
+        except ConfigError as error:
+            refusals += error.errors
+            continue
+        value: Any = settings.to_json()
+        assert Settings.from_json(value) == settings
+        for part in key.split("."):
+            value = value[part]
+        assert len(str(value)) < 40
+        assert abs(int(Decimal(value) * 1_000_000)) < 2**63
+        if name.endswith(("_ms", "_ms_max", "_s")):
+            assert value * 1_000_000_000 < 2**63
+    assert all("\n" not in line and len(line) < 400 for line in refusals)
+
+
+@given(
+    sign=st.sampled_from(["", "-"]),
+    digits=st.text("0123456789", min_size=1, max_size=60),
+    point=st.integers(0, 60),
+    exponent=st.integers(-1_000_000, 1_000_000),
+)
+def test_any_decimal_is_held_exactly_or_refused(
+    sign: str, digits: str, point: int, exponent: int
+) -> None:
+    """No amount is rounded on its way in, and none raises anything but its refusal."""
+    value = Decimal(f"{sign}{digits[:point] or '0'}.{digits[point:] or '0'}e{exponent}")
+    content = {**tomllib.loads(LEAST), "exchange": {"balance_usd": value}}
+    try:
+        held = settings_of(content, "x").exchange.balance_usd
+    except ConfigError:
+        return
+    assert held == value
+    assert 0 < to_micros(held) < 2**62
 
 
 @given(micros=st.integers(0, 10**15))

@@ -46,7 +46,8 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(text.decode(), parse_float=Decimal)
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8: byte={error.start}"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError, ArithmeticError) as error:
+    # Beside what is no TOML: an integer of more digits than Python reads, an exponent beyond all.
+    except (ValueError, RecursionError, ArithmeticError) as error:
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
 
 
@@ -88,7 +89,10 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, Decimal) else repr(value)
+    try:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
+    except ValueError:  # an integer of more digits than Python writes, or a list with one
+        text = f"too long to show: {type(value).__name__}"
     return text if len(text) <= _VALUE_CHARS_MAX else text[:_VALUE_CHARS_MAX] + "…"
 
 

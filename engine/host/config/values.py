@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 MICROS = 1_000_000
 _MICRO = Decimal("0.000001")
 _MICROS_MAX = 2**62  # half of what an int64 holds: sums of two stay inside
+_AMOUNT_EXPONENT_MAX = 20  # a number with more digits before the point is none the engine can hold
+COUNT_MAX = 10**9  # as seconds it is an int64 of nanoseconds still, and so are sums of a few
 
 
 def to_micros(value: Decimal) -> int:
@@ -36,10 +38,15 @@ def _decimal(value: Any, info: ValidationInfo) -> Decimal:
 
 
 def _exact(value: Decimal) -> Decimal:
-    if not value.is_finite() or abs(value) * MICROS >= _MICROS_MAX:
+    # The exponent first: decimals compute with a million of digits if they are asked to, or raise.
+    if not value.is_finite() or value.adjusted() > _AMOUNT_EXPONENT_MAX:
+        raise ValueError("must be a number the engine can hold")
+    if value and value.adjusted() < _MICRO.adjusted():
+        raise ValueError("must be exact to 0.000001")
+    if abs(value) * MICROS >= _MICROS_MAX:
         raise ValueError("must be a number the engine can hold")
     to_micros(value)
-    return value
+    return value + 0 if value else Decimal(0)  # of a million digits the context's 28 are left
 
 
 def _power_of_two(value: int) -> int:
@@ -60,8 +67,8 @@ Amount = Annotated[
 ]
 PositiveAmount = Annotated[Amount, Field(gt=0)]
 Price = Annotated[Amount, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+PositiveCount = Annotated[int, Field(gt=0, le=COUNT_MAX)]
 Capacity = Annotated[int, Field(ge=64, le=1 << 24), AfterValidator(_power_of_two)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
