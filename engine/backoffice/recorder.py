@@ -4,7 +4,9 @@
  tape ring ── poll ──> tape file ── fdatasync ──> projection (SQLite)
    [duty loop, in batches]     [keeper thread, every SYNC_S]
 ```
-The duty loop does nothing but copy, so the ring is drained whatever disk and database are doing.
+The duty loop does nothing but copy, so the ring is drained whatever database and syncs are doing.
+A disk that takes no bytes holds it up: what was polled waits, and the ring keeps what comes after
+until it laps. The counters say for how long; the supervisor halts a run that cannot be recorded.
 The keeper reads the file like anyone else. Records the recorder never saw are a GAP on the tape.
 """
 
@@ -40,10 +42,14 @@ COUNTERS = (
     "syncs",
     "sync_ns_max",
     "sqlite_rows",
+    "tape_errors",
+    "tape_errno",
+    "tape_stalled_ms",
 )
 TAPE_FILE = "tape.ht"
 DATABASE_FILE = "halftick.db"
 SYNC_S = 0.5
+RETRY_NS = 100_000_000  # between two tries to write what a disk does not take
 _POLL_ROWS = 8192
 _LOCAL_NS_WORD = 3
 
@@ -60,6 +66,10 @@ class RecorderDuty:
         self._at = {name: counters.index(name) for name in COUNTERS}
         self._rows = np.zeros((_POLL_ROWS, RECORD_WORDS), np.int64)
         self._polled = 0
+        self._waiting = 0  # rows that were polled and are not on the tape
+        self._first = 0  # the tape's sequence of the first of them
+        self._failed_ns = 0  # since when the disk takes nothing, 0 = it does
+        self._retry_ns = 0
         self._ring: BroadcastReader | None = None
         self._tape: TapeWriter | None = None
         self._keeper: Keeper | None = None
@@ -89,9 +99,14 @@ class RecorderDuty:
         assert self._ring is not None
         assert self._tape is not None
         assert self._keeper is not None
-        count = self._ring.poll(self._rows)
+        count = self._waiting
         if count:
-            self._record(self._ring, self._tape, count)
+            if self._clock.now_ns() < self._retry_ns:
+                return 0
+        else:
+            count = self._ring.poll(self._rows)
+        if count:
+            self._record_or_wait(self._ring, self._tape, count)
         elif self._counters.get(self._at["lag"]):
             self._set_lag(0, 0)
         self._keeper.raise_failure()
@@ -99,7 +114,32 @@ class RecorderDuty:
 
     def drain(self) -> bool:
         """Return whether everything published so far is on the tape."""
-        return self._ring is None or self._ring.lag == 0
+        return self._ring is None or (self._ring.lag == 0 and not self._waiting)
+
+    def _record_or_wait(self, ring: BroadcastReader, tape: TapeWriter, count: int) -> None:
+        """Record what was polled; if the disk does not take it, keep it, say so and raise."""
+        if not self._waiting:
+            self._waiting = count
+            # The ring numbers its records as the core does: whatever was polled or lost before.
+            self._first = self._polled + ring.lost
+            self._polled += count
+        try:
+            self._record(tape, self._rows[:count], self._first)
+        except OSError as error:
+            now_ns = self._clock.now_ns()
+            self._failed_ns = self._failed_ns or now_ns
+            self._retry_ns = now_ns + RETRY_NS
+            self._count("tape_errors", 1)
+            self._counters.set(self._at["tape_errno"], error.errno or 0)
+            stalled_ms = (now_ns - self._failed_ns) // 1_000_000
+            self._counters.set(self._at["tape_stalled_ms"], max(1, stalled_ms))
+            raise
+        self._waiting = 0
+        self._set_lag(ring.lag, self._clock.now_ns() - int(self._rows[count - 1, _LOCAL_NS_WORD]))
+        if self._failed_ns:
+            self._failed_ns = 0
+            self._counters.set(self._at["tape_errno"], 0)
+            self._counters.set(self._at["tape_stalled_ms"], 0)
 
     def close(self) -> None:
         """Let the keeper finish, then close ring and tape."""
@@ -112,23 +152,18 @@ class RecorderDuty:
             if self._ring is not None:
                 self._ring.close()
 
-    def _record(self, ring: BroadcastReader, tape: TapeWriter, count: int) -> None:
+    def _record(self, tape: TapeWriter, rows: np.ndarray, first: int) -> None:
         """Append polled rows, after a GAP for what is missing, without what is there already."""
-        rows = self._rows[:count]
-        # The ring numbers its records as the core does: whatever was polled or lost before this.
-        first = self._polled + ring.lost
-        self._polled += count
         lost = first - tape.next_sequence
         written = tape.bytes_written
         if lost > 0:
             tape.append_gap(tape.next_sequence, lost, int(rows[0, _LOCAL_NS_WORD]))
             self._count("gaps", 1)
             self._count("lost", lost)
-        known = min(max(-lost, 0), count)
+        known = min(max(-lost, 0), len(rows))
         tape.append(rows[known:], first + known)
-        self._count("records", count - known)
+        self._count("records", len(rows) - known)
         self._count("bytes", tape.bytes_written - written)
-        self._set_lag(ring.lag, self._clock.now_ns() - int(rows[-1, _LOCAL_NS_WORD]))
 
     def _count(self, name: str, n: int) -> None:
         self._counters.add(self._at[name], n)

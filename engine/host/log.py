@@ -4,13 +4,17 @@ Nothing is logged on the hot path; there, bump a counter. The line layout is
 `{"at": ISO time, "process": …, "event": …, …}`. Secrets have no business here: give names and
 numbers, never a message of the venue's with our headers in it.
 
+A log that cannot be written (a full disk, one that is read-only) loses lines and stops nobody: each
+object counts them in `lost`, and the first error is said once on stderr.
+
 `<process>.errors.json` beside the log is a list of distinct errors: the same one a million times is
 one entry with a count, a first and a last time, so a storm of errors cannot fill a disk.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
+import sys
 import traceback
 from collections.abc import MutableMapping
 from dataclasses import asdict, dataclass
@@ -22,6 +26,7 @@ import orjson
 import structlog
 
 from engine.host.clock import Clock
+from engine.host.files import write_whole
 
 ERRORS_DISTINCT_MAX = 256
 ERRORS_WRITE_NS_MIN = 1_000_000_000
@@ -35,12 +40,19 @@ def iso_time(now_ns: int) -> str:
 
 
 class Log:
-    """The log of one process: `event(name, **fields)` appends a line."""
+    """The log of one process: `event(name, **fields)` appends a line, or counts it in `lost`."""
 
     def __init__(self, path: Path, process: str, clock: Clock) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.lost = 0
+        self._path = path
         self._clock = clock
-        self._file: BinaryIO = path.open("ab")
+        self._file: BinaryIO | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            self._lose(error)
+            return
         self._logger = structlog.wrap_logger(
             structlog.BytesLogger(self._file),
             processors=[_in_order, structlog.processors.JSONRenderer(serializer=_to_json)],
@@ -49,11 +61,28 @@ class Log:
 
     def event(self, event: str, **fields: object) -> None:
         """Append one line; values that JSON does not know are written as text."""
-        self._logger.msg(event, at=iso_time(self._clock.now_ns()), **fields)
+        if self._file is None:
+            self.lost += 1
+            return
+        try:
+            self._logger.msg(event, at=iso_time(self._clock.now_ns()), **fields)
+        except OSError as error:
+            self._lose(error)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _lose(self, error: OSError) -> None:
+        self.lost += 1
+        if self.lost == 1:
+            _say_lost(self._path, error)
+
+
+def _say_lost(path: Path, error: OSError) -> None:
+    with contextlib.suppress(OSError):  # stderr is a file on the same disk, more often than not
+        print(f"log cannot be written: file={path}, {error.strerror}", file=sys.stderr, flush=True)
 
 
 def _in_order(
@@ -89,6 +118,7 @@ class ErrorLog:
         self._entries: dict[tuple[str, str, str], DistinctError] = {}
         self._is_dirty = False
         self._written_ns = 0
+        self.lost = 0  # times it could not be written
 
     def record(self, where: str, error: BaseException) -> int:
         """Count an error; return how often it has come by now."""
@@ -110,13 +140,20 @@ class ErrorLog:
         return entry.count
 
     def write(self) -> None:
-        """Write the entries if any changed since the last time; the file is never half-written."""
+        """Write the entries if any changed since the last time; the file is never half-written.
+
+        What cannot be written stays to be written, a second later.
+        """
         if not self._is_dirty:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".draft")
-        entries = [asdict(entry) for entry in self._entries.values()]
-        draft.write_bytes(orjson.dumps(entries, option=orjson.OPT_INDENT_2))
-        os.replace(draft, self._path)
-        self._is_dirty = False
         self._written_ns = self._clock.now_ns()
+        entries = [asdict(entry) for entry in self._entries.values()]
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._path, orjson.dumps(entries, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            self.lost += 1
+            if self.lost == 1:
+                _say_lost(self._path, error)
+            return
+        self._is_dirty = False

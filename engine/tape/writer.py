@@ -7,6 +7,7 @@ file again cuts it off and says how much.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class TapeWriter:
         self.cut_bytes = 0  # the torn tail found on opening
         self.next_sequence = 0
         self.bytes_written = 0
+        self._end = 0  # of the last whole write
         self._buffer = np.zeros((_BATCH_ENTRIES, ENTRY_BYTES), np.uint8)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -51,13 +53,16 @@ class TapeWriter:
             raise
 
     def append(self, rows: np.ndarray, sequence: int) -> None:
-        """Write rows int64[n,16] as entries `sequence`, `sequence` + 1, …"""
+        """Write rows int64[n,16] as entries `sequence`, `sequence` + 1, …
+
+        OSError when the disk does not take them: then `next_sequence` says up to where it did.
+        """
         for start in range(0, len(rows), _BATCH_ENTRIES):
             batch = rows[start : start + _BATCH_ENTRIES]
             entries = self._buffer[: len(batch)]
             seal(batch, sequence + start, entries)
             self._write(entries.data)
-        self.next_sequence = sequence + len(rows)
+            self.next_sequence = sequence + start + len(batch)
 
     def append_gap(self, sequence: int, lost: int, local_ns: int) -> None:
         """Say that the `lost` records from `sequence` on are missing; numbering goes on after."""
@@ -77,9 +82,17 @@ class TapeWriter:
 
     def _write(self, data: bytes | memoryview) -> None:
         view = memoryview(data).cast("B")
-        self.bytes_written += len(view)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        size = len(view)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError:
+            # What goes on after half an entry would be damage in the middle, not a torn tail.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._end)
+            raise
+        self._end += size
+        self.bytes_written += size
 
     def _recover(self) -> None:
         """Cut what a torn write left, and find the sequence to go on with."""
@@ -89,6 +102,7 @@ class TapeWriter:
         while count and self._is_damaged(start, count - 1):
             count -= 1
         end = start + count * ENTRY_BYTES
+        self._end = end
         self.cut_bytes = size - end
         if self.cut_bytes:
             os.ftruncate(self._fd, end)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -301,3 +304,56 @@ def test_metrics_show_counters_and_rings(run: RunFile, ring: BroadcastWriter):
     assert 'halftick_counter{name="fills",process="core"} 17.0' in text
     assert 'halftick_ring_published{ring="tape"} 3.0' in text
     assert f'halftick_ring_capacity{{ring="tape"}} {float(CAPACITY)}' in text
+
+
+def test_a_full_disk_is_told_and_nothing_is_torn_or_lost(run: RunFile, tmp_path: Path) -> None:
+    """What was polled waits and is counted; once there is room the tape is whole, without a gap."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    state = tmp_path / "small"
+    state.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(state)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    small = replace(run, state_dir=str(state))
+    settings = {**SETTINGS, "recorder": {"sqlite": False, "metrics_port": 0}}
+    small = replace(small, settings=settings)
+    writer = BroadcastWriter(run.ring("tape"), run.run_id)
+    counters = create_counters(run.counters("recorder"), COUNTERS)
+    duty = RecorderDuty(small, counters)
+
+    def counted(name: str) -> int:
+        return counters.get(counters.index(name))
+
+    def fails() -> bool:
+        with contextlib.suppress(OSError):
+            duty.work()
+        return counted("tape_stalled_ms") > 150
+
+    def recovers() -> bool:
+        duty.work()
+        return counted("tape_stalled_ms") == 0
+
+    try:
+        duty.start()
+        writer.publish(rows(0, 40))
+        duty.work()
+        room = 128 * 1024 - sum(path.stat().st_blocks * 512 for path in state.iterdir())
+        (state / "filler").write_bytes(b"x" * room)  # the last page of the tape has a little room
+        writer.publish(rows(40, 60))
+        wait_until(fails, 20, "the disk is full")
+        assert counted("tape_errno") == errno.ENOSPC
+        assert counted("tape_errors") >= 2
+        assert not duty.drain()
+        (state / "filler").unlink()
+        wait_until(recovers, 20, "the disk takes it again")
+        assert duty.drain()
+        duty.close()
+        assert counted("gaps") == 0
+        with TapeReader(state / "tape.ht") as tape:
+            pieces = [piece.rows for piece in tape.slices()]
+        assert np.concatenate(pieces)[:, 1].tolist() == list(range(100))
+    finally:
+        writer.close()
+        counters.close()
+        subprocess.run(["umount", "-l", str(state)], check=True)

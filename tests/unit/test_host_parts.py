@@ -196,3 +196,35 @@ def test_a_latch_that_cannot_be_read_is_a_halt(tmp_path: Path) -> None:
     """Whatever is in the file, doubt halts."""
     (tmp_path / "halt.json").write_bytes(b'"\xff"')
     assert HaltLatch(tmp_path).read() is not None
+
+
+def test_logs_that_cannot_be_written_stop_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file where the directory should be: lines and errors are lost, counted, and said once."""
+    (tmp_path / "log").write_text("in the way")
+    log = Log(tmp_path / "log" / "x.jsonl", "x", Clock.anchored())
+    errors = ErrorLog(tmp_path / "log" / "x.errors.json", Clock.anchored())
+    for _ in range(3):
+        log.event("hello")
+        errors.record("duty", ValueError("boom"))
+        errors.write()
+    log.close()
+    assert log.lost >= 3
+    assert errors.lost >= 3
+    assert capfd.readouterr().err.count("log cannot be written") == 2
+
+
+def test_a_log_on_a_full_disk_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """An error log that failed is written whole by a later try."""
+    path = tmp_path / "x.errors.json"
+    path.mkdir()
+    errors = ErrorLog(path, Clock.anchored())
+    errors.record("duty", ValueError("boom"))
+    errors.write()
+    assert errors.lost
+    path.rmdir()
+    errors.write()
+    (entry,) = json.loads(path.read_text())
+    assert entry["count"] == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["x.errors.json"]
