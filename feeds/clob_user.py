@@ -25,6 +25,7 @@ from feeds.user_frames import News, UserDecoder
 COUNTERS = (
     "user_frames",
     "user_malformed",
+    "user_unreadable",
     "user_unknown_events",
     "user_connects",
     "user_connect_errors",
@@ -118,7 +119,7 @@ class ClobUserFeed:
             self._context.errors.record(self.name, error)
             self._reader.ask()
             return False
-        if news.partless or news.foreign:
+        if news.partless or news.foreign or news.unreadable:
             self._reader.ask()
         self._tell(news)
         return True
@@ -155,3 +156,6 @@ class ClobUserFeed:
         for name in ("fills", "order_states", "duplicates", "foreign"):
             self._context.count(name, getattr(news, name))
         self._context.count("user_unknown_events", news.unknown_events)
+        self._context.count("user_unreadable", news.unreadable)
+        for reason in news.reasons:
+            self._context.errors.record(self.name, MalformedFrame(f"record refused: {reason}"))

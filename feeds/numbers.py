@@ -12,6 +12,7 @@ _PLAIN = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})", re.ASCII)
 _MILLISECONDS = re.compile(r"[1-9][0-9]{12}", re.ASCII)
 _SECONDS = re.compile(r"[1-9][0-9]{9}", re.ASCII)
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
+_HEX31, _HEX32 = (re.compile(rf"0x[0-9a-fA-F]{{{digits}}}", re.ASCII) for digits in (62, 64))
 
 
 def micros(text: str) -> int:
@@ -79,7 +80,21 @@ def token_number(text: str) -> int:
 
 def bytes32(text: str) -> bytes:
     """Return 0x and 64 hex digits as 32 bytes; 62 digits (a 31-byte id) are padded on the right."""
-    digits = text.removeprefix("0x")
-    if len(digits) not in (62, 64) or digits == text:
+    if not _HEX32.fullmatch(text) and not _HEX31.fullmatch(text):
         raise ValueError(f"not 32 bytes of hex: text={text[:80]!r}")
-    return bytes.fromhex(digits).ljust(32, b"\0")
+    return bytes.fromhex(text[2:]).ljust(32, b"\0")
+
+
+def order_hash_of(text: str) -> bytes:
+    """Return an order id, 0x and 64 hex digits, as the hash it is; nothing is padded or guessed."""
+    if not _HEX32.fullmatch(text):
+        raise ValueError(f"not an order hash: text={text[:80]!r}")
+    return bytes.fromhex(text[2:])
+
+
+def whole_number(value: object) -> int:
+    """Return a JSON integer, or its canonical decimal text, as a number from 0 on."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not _DIGITS.fullmatch(text):
+        raise ValueError(f"not a whole number: value={value!r:.40}")
+    return int(text)

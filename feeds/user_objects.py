@@ -9,35 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from engine.host.secrets import Account
 from engine.wire.codes import Liquidity, OrderStatus, Settlement, Side
+from engine.wire.status_texts import order_status_of, settlement_of
 from feeds.clob_frames import side_of
-from feeds.numbers import MICROS, bytes32, micros_floor, token_number, venue_ns_lenient
+from feeds.numbers import MICROS, micros_floor, order_hash_of, token_number, venue_ns_lenient
 
 FEE_UNSAID = -1
-LEG_MAX = 255
-
-# Longer names first: the venue puts free text behind a status, so it is matched by prefix.
-_SETTLEMENTS = (
-    ("MATCHED", Settlement.MATCHED),
-    ("RETRYING", Settlement.RETRYING),
-    ("MINED", Settlement.MINED),
-    ("CONFIRMED", Settlement.CONFIRMED),
-    ("FAILED", Settlement.FAILED),
-)
-_STATUSES = (
-    ("LIVE", OrderStatus.LIVE),
-    ("MATCHED", OrderStatus.MATCHED),
-    ("DELAYED", OrderStatus.DELAYED),
-    ("UNMATCHED", OrderStatus.UNMATCHED),
-    ("CANCELED", OrderStatus.CANCELED),
-    ("CANCELLED", OrderStatus.CANCELED),
-    ("INVALID", OrderStatus.INVALID),
-)
+REPEAT_MAX = 255
 
 Stamp = str | int | None
 
@@ -106,8 +89,9 @@ class OrderValue:
 class FillValue:
     """Our part of a trade, in micros.
 
-    leg: which of our parts.  repeat: how many earlier parts are of the same order.  matched_s:
-    epoch seconds, 0 = not said.
+    repeat: how many parts of the same order come before it by price and size: the same number in
+    whatever order a message lists them, as its place in a list would not be.  matched_s: epoch
+    seconds, 0 = not said.
     """
 
     trade_id: bytes
@@ -118,7 +102,6 @@ class FillValue:
     price: int
     size: int
     liquidity: Liquidity
-    leg: int
     repeat: int
     venue_ns: int
     matched_s: int
@@ -150,25 +133,21 @@ def trade_key(text: str) -> bytes:
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def settlement_of(status: str) -> Settlement:
-    """Return how far a trade has settled; a state nobody knows is the least of them, MATCHED."""
-    text = status.upper().removeprefix("TRADE_STATUS_")
-    return next((rank for name, rank in _SETTLEMENTS if text.startswith(name)), Settlement.MATCHED)
-
-
 def order_status(order: OrderObject) -> OrderStatus:
-    """Return an order's status from its text, else from the event's type."""
+    """Return an order's status from its text, else from the event's type.
+
+    A word that is not known counts as LIVE: the order may rest, which is the worst it can do.
+    """
     if order.type == "CANCELLATION":
         return OrderStatus.CANCELED
-    text = (order.status or "").upper().removeprefix("ORDER_STATUS_")
-    return next((status for name, status in _STATUSES if text.startswith(name)), OrderStatus.LIVE)
+    return order_status_of(order.status or "") or OrderStatus.LIVE
 
 
 def order_value(order: OrderObject) -> OrderValue:
     """Return an order's values; ValueError names what makes no sense."""
     token_number(order.asset_id)
     return OrderValue(
-        order_hash=bytes32(order.id),
+        order_hash=order_hash_of(order.id),
         token_id=order.asset_id,
         status=order_status(order),
         side=side_of(order.side),
@@ -193,19 +172,17 @@ def fill_values(trade: TradeObject, identity: Identity) -> list[FillValue]:
         order_id: str, token_id: str, side: Side, price: str, size: str, as_: Liquidity
     ) -> None:
         token_number(token_id)
-        order_hash = bytes32(order_id)
         fills.append(
             FillValue(
                 trade_id=trade_key(trade.id),
-                order_hash=order_hash,
+                order_hash=order_hash_of(order_id),
                 token_id=token_id,
                 settlement=settlement,
                 side=side,
                 price=_price(price),
                 size=micros_floor(size),
                 liquidity=as_,
-                leg=min(len(fills), LEG_MAX),
-                repeat=sum(each.order_hash == order_hash for each in fills),
+                repeat=0,
                 venue_ns=stamp_ns,
                 matched_s=(match_ns or stamp_ns) // 1_000_000_000,
             )
@@ -226,7 +203,17 @@ def fill_values(trade: TradeObject, identity: Identity) -> list[FillValue]:
         if identity.owns(leg.owner, leg.maker_address):
             side = _leg_side(leg, trade, taker_side)
             add(leg.order_id, leg.asset_id, side, leg.price, leg.matched_amount, Liquidity.MAKER)
-    return fills
+    return _numbered(fills)
+
+
+def _numbered(fills: list[FillValue]) -> list[FillValue]:
+    """Return fills with their repeats: those of one order are counted by price, then size."""
+    seen: dict[bytes, int] = {}
+    repeats: dict[int, int] = {}
+    for k in sorted(range(len(fills)), key=lambda k: (fills[k].price, fills[k].size)):
+        repeats[k] = seen.get(fills[k].order_hash, 0)
+        seen[fills[k].order_hash] = repeats[k] + 1
+    return [replace(each, repeat=min(repeats[k], REPEAT_MAX)) for k, each in enumerate(fills)]
 
 
 def _leg_side(leg: MakerLeg, trade: TradeObject, taker_side: Side) -> Side:

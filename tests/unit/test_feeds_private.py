@@ -11,7 +11,7 @@ import pytest
 from engine.host.secrets import Account, ApiCredentials
 from engine.wire.codes import OrderStatus, Settlement
 from feeds.connection import Pace
-from feeds.dedupe import Fills, Orders, Told
+from feeds.dedupe import Fills, Moment, Orders, Told
 from feeds.l2 import l2_headers
 from feeds.numbers import (
     bytes32,
@@ -27,15 +27,16 @@ HASH = bytes(32)
 
 
 def test_orders_only_move_forward():
-    """Repeats, smaller matched sizes and a life after the end are not news."""
+    """Repeats, smaller matched sizes and a life that is older than the end are not news."""
     orders = Orders()
     assert orders.news(HASH, OrderStatus.LIVE, 0) == Told(OrderStatus.LIVE, 0)
     assert orders.news(HASH, OrderStatus.LIVE, 0) is None
     assert orders.news(HASH, OrderStatus.LIVE, 5) == Told(OrderStatus.LIVE, 5)
     assert orders.news(HASH, OrderStatus.LIVE, 3) is None
     assert orders.live() == [HASH]
-    assert orders.news(HASH, OrderStatus.CANCELED, None) == Told(OrderStatus.CANCELED, 5)
-    assert orders.news(HASH, OrderStatus.LIVE, 9) is None
+    end = orders.news(HASH, OrderStatus.CANCELED, None, Moment(known_ns=2))
+    assert end == Told(OrderStatus.CANCELED, 5)
+    assert orders.news(HASH, OrderStatus.LIVE, 9, Moment(known_ns=1)) is None
     assert orders.live() == []
 
 
