@@ -1,4 +1,8 @@
-"""The process of one feed group: `python -m feeds GROUP RUNTIME_DIR [--secrets-fd N]`."""
+"""The process of one feed group: `python -m feeds GROUP RUNTIME_DIR [--secrets-fd N]`.
+
+With secrets it holds the API's, which can read the account and cancel: then no debugger of the same
+user can read it and it leaves no core file, like the signer.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.bus.shm import BusError
+from engine.host import proc
 from engine.host.duty import create_counters
 from engine.host.errors import Exit, HostError
 from engine.host.idle import Idle
@@ -25,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--secrets-fd", type=int, help="inherited descriptor with the account")
     options = parser.parse_args(arguments)
     process = f"feeds.{options.group}"
+    if options.secrets_fd is not None:
+        proc.hide_memory()
     try:
         runtime = RunFile.load(options.runtime_dir)
         given = options.secrets_fd is not None

@@ -173,6 +173,7 @@ class Connection:
                     ssl_context=self._ssl_context,
                     websocket_handshake_timeout=self._pace.connect_timeout_ms / 1000,
                     max_frame_size=FRAME_BYTES_MAX,
+                    max_redirects=0,  # the first frame may hold credentials, meant for this host
                     logger_name=_quiet_logger(self.name),
                 )
                 return transport

@@ -1,12 +1,12 @@
 """Cold REST questions to the venue: bounded in time and size, JSON or nothing.
 
 Only the reading side: nothing here can change anything at the venue, so every question may simply
-be asked again.
+be asked again. No redirect is followed: the headers of a question are meant for this host alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -31,7 +31,7 @@ class Rest:
     async def get(
         self,
         path: str,
-        parameters: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Return the decoded JSON answer; None for 404 ("not found" is no evidence of anything).
@@ -40,7 +40,9 @@ class Rest:
         """
         url = self.base_url + path
         try:
-            async with self._session.get(url, params=parameters, headers=headers) as answer:
+            async with self._session.get(
+                url, params=parameters, headers=headers, allow_redirects=False
+            ) as answer:
                 body = await answer.content.read(ANSWER_BYTES_MAX + 1)
                 while len(body) <= ANSWER_BYTES_MAX and (
                     more := await answer.content.read(ANSWER_BYTES_MAX + 1 - len(body))

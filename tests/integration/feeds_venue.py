@@ -48,6 +48,7 @@ class Venue:
         self.sends_dumps = True
         self.books: dict[str, dict[str, Any]] = {}  # by token, what REST says
         self.mute: set[str] = set()  # tokens no dump is sent of
+        self.away: tuple[int, str, str] | None = None  # status, what paths begin with, where to
         self.market = {
             "slug": "window",
             "conditionId": "0x" + "cd" * 32,
@@ -65,7 +66,7 @@ class Venue:
 
     async def start(self) -> None:
         """Listen on a free port of loopback."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._send_away])
         app.add_routes(
             [
                 web.get("/ws/market", self._market),
@@ -113,6 +114,15 @@ class Venue:
         """Cut the newest of some sockets, without a goodbye."""
         transport = sockets[-1]._req.transport  # type: ignore[union-attr]
         transport.abort()
+
+    @web.middleware
+    async def _send_away(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Redirect some paths."""
+        if self.away is None or not request.path.startswith(self.away[1]):
+            answer: web.StreamResponse = await handler(request)
+            return answer
+        status, _, target = self.away
+        return web.Response(status=status, headers={"Location": target + request.path_qs})
 
     async def _market(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
