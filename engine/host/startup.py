@@ -5,6 +5,7 @@
 2  the local exchange, where it is the venue: its ready line says where everything is
 3  a halt that is still latched, into the control ring: the core starts halted
 4  the other processes in the order of the plan, and the wait until all are ready
+5  the wait until the core knows what earlier runs have left: before that it opens nothing
 ```
 Every wait ends when `goes_on` says no: somebody asked for a stop. Raises HostError or RefuseError
 naming the process and its log; the caller ends what was started, as `engine.host.shutdown` does.
@@ -19,10 +20,11 @@ from typing import Any
 from engine.host.events import Note
 from engine.host.fleet import ExchangePlan, Fleet
 from engine.host.latch import Halt
-from engine.host.plan import Part
+from engine.host.plan import Part, Role
 from engine.host.processes import Child
 
 STEP_S = 0.02
+RECOVERED_S_MAX = 15.0
 
 GoesOn = Callable[[], bool]  # serves the control socket meanwhile
 
@@ -69,6 +71,27 @@ def wait_until_ready(fleet: Fleet, note: Note, goes_on: GoesOn) -> bool:
             return True
         if time.monotonic() >= deadline_s:
             raise fleet.children[min(awaited)].not_ready()
+        time.sleep(STEP_S)
+    return False
+
+
+def wait_until_recovered(fleet: Fleet, note: Note, goes_on: GoesOn) -> bool:
+    """Wait until the core knows what earlier runs have left; return whether no stop was asked.
+
+    A venue that does not tell it keeps the core shut, not the run down: the wait is bounded, and a
+    process that dies meanwhile is the caller's to see.
+    """
+    core = fleet.one(Role.CORE)
+    hears_of_fills = any("clob_user" in group.feeds for group in fleet.settings.feeds.values())
+    deadline_s = time.monotonic() + RECOVERED_S_MAX
+    while goes_on():
+        if core is None or not hears_of_fills or core.counters().get("is_recovered", 1):
+            return True
+        if not all(child.is_alive for child in fleet.children.values()):
+            return True
+        if time.monotonic() >= deadline_s:
+            note("run", "recovering", "the venue has not yet told what earlier runs have left")
+            return True
         time.sleep(STEP_S)
     return False
 

@@ -43,7 +43,13 @@ from engine.host.processes import Child
 from engine.host.restarts import Restarts
 from engine.host.secrets import Account, SealedKey
 from engine.host.shutdown import QUIET_S, shut_down
-from engine.host.startup import bring_up, launch, note_ready, wait_until_ready
+from engine.host.startup import (
+    bring_up,
+    launch,
+    note_ready,
+    wait_until_ready,
+    wait_until_recovered,
+)
 from engine.host.status import damaged_files, read_status
 from engine.host.venue_cancel import CancelAll
 from engine.host.venue_probe import VenueProbe
@@ -128,7 +134,8 @@ class Supervisor:
             )
             if self.exchange_ready:
                 self._probe = VenueProbe(self.exchange_ready["rest"])
-            self.is_running = wait_until_ready(self.fleet, self._note, self._goes_on)
+            waited = self.fleet, self._note, self._goes_on
+            self.is_running = wait_until_ready(*waited) and wait_until_recovered(*waited)
         except OSError as error:  # no descriptor, no room, no right: named, and not a traceback
             self._abandon()
             what = f"{error.strerror or error}: file={error.filename or 'none'}"
