@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.bus.ring_header import HEAD_WORD, SLOTS_WORD, TAIL_WORD
+from engine.bus.ring_header import HEAD_WORD, TAIL_WORD, ring_words
 from engine.bus.ring_kernels import CAPACITY, LOCAL_WORDS, offer_queue
 from engine.wire.codes import Kind, Reason, Side, Tif
-from engine.wire.records import RECORD_WORDS, new, words
+from engine.wire.records import new, words
 from signer.admission import Admission, AdmissionSettings
 from signer.auth import ApiCredentials, L2Signer
 from signer.commands import Commands
@@ -202,7 +202,7 @@ class _ScratchRing:
     __slots__ = ("_local", "_words")
 
     def __init__(self) -> None:
-        self._words = np.zeros(SLOTS_WORD + RECORD_WORDS, np.int64)
+        self._words = np.zeros(ring_words(1), np.int64)
         self._local = np.zeros(LOCAL_WORDS, np.int64)
         self._local[CAPACITY] = 1
 

@@ -33,12 +33,14 @@ from engine.bus.ring_header import (
 )
 from engine.bus.ring_kernels import (
     CAPACITY,
+    DAMAGED,
     DONE,
     DONE_WAKE,
     LOCAL_WORDS,
     LOST,
     POSITION,
     SEEN,
+    SPOILT,
     offer_queue,
     poll_broadcast,
     poll_queue,
@@ -204,11 +206,25 @@ class QueueReader:
         return self._head[0] != self._mine[POSITION]
 
     def poll(self, out: np.ndarray) -> int:
-        """Hot path. Take up to m records into `out`, int64[m, 16]; return how many, 0 = empty."""
+        """Hot path. Take up to m records into `out`, int64[m, 16]; return how many.
+
+        0 = empty or `damaged`: news that cannot be taken is damage.
+        """
         count = poll_queue(self._ring, out, self._local)
+        if count == SPOILT:
+            self._head = self._mine[POSITION : POSITION + 1]  # no more news, at no price to a look
+            return 0
         if count < 0:
             raise _bad_rows(self.name, out)
         return int(count)
+
+    @property
+    def damaged(self) -> int:
+        """The first record that was not as its writer wrote it, counted from 1; 0 = none so far.
+
+        Neither it nor anything after it is ever taken.
+        """
+        return self._mine[DAMAGED]
 
     @property
     def path(self) -> Path:

@@ -22,8 +22,8 @@ lines: the prefetcher fetches lines in pairs), so no core takes a line from anot
  528    66   waiting       1 = a reader may be asleep on head           (set by it, taken back by
                                                                         the producer: see `wait`)
  640    80   slots         capacity x 128 bytes; record number i is in slot i % capacity
- ...         stamps        capacity x 8 bytes, broadcast only: i + 1 while record i is whole in its
-                           slot, 0 while it is being written
+ ...         stamps        capacity x 8 bytes, one a slot. Broadcast: i + 1 while record i is whole
+                           in it, 0 while it is being written. Queue: the record's `seal`
 ```
 """
 
@@ -40,11 +40,12 @@ from engine.wire.layout import layout_hash
 from engine.wire.records import RECORD_BYTES, RECORD_WORDS
 
 MAGIC = int.from_bytes(b"HTRING01", "little")
-VERSION = 1
+VERSION = 2
 CAPACITY_MAX = 1 << 24
 
 MAGIC_WORD, VERSION_WORD, DISCIPLINE_WORD, CAPACITY_WORD = 0, 1, 2, 3
 RECORD_BYTES_WORD, RUN_ID_WORD, LAYOUT_HASH_WORD, MEMORY_WORD = 4, 5, 6, 7
+CONSTANT_BYTES = 64  # the words above: written when the ring is made and never again
 HEAD_WORD = 16
 TAIL_WORD = 32
 WRITER_PID_WORD = 48
@@ -93,10 +94,9 @@ class RingInfo:
     reader_pid: int
 
 
-def ring_words(discipline: Discipline, capacity: int) -> int:
+def ring_words(capacity: int) -> int:
     """Return the size of a ring file in int64 words."""
-    stamps = capacity if discipline is Discipline.BROADCAST else 0
-    return SLOTS_WORD + capacity * RECORD_WORDS + stamps
+    return SLOTS_WORD + capacity * (RECORD_WORDS + 1)
 
 
 def create_ring(
@@ -117,7 +117,7 @@ def create_ring(
             f"ring={path.stem}, capacity={capacity}"
         )
     huge_pages = Memory.HUGE_PAGES in memory
-    mapping = shm.create(path, ring_words(discipline, capacity), huge_pages=huge_pages)
+    mapping = shm.create(path, ring_words(capacity), huge_pages=huge_pages)
     words = mapping.words
     words[VERSION_WORD] = VERSION
     words[DISCIPLINE_WORD] = discipline
@@ -179,10 +179,10 @@ def _checked_discipline(mapping: Mapping) -> Discipline:
     discipline, capacity = Discipline(was), int(words[CAPACITY_WORD])
     if not 2 <= capacity <= CAPACITY_MAX or capacity & (capacity - 1):
         raise RingError(f"ring has an impossible capacity: ring={name}, capacity={capacity}")
-    if words.size != ring_words(discipline, capacity):
+    if words.size != ring_words(capacity):
         raise RingError(
             f"ring is truncated or too long: ring={name}, "
-            f"wanted={ring_words(discipline, capacity)} words, was={words.size}"
+            f"wanted={ring_words(capacity)} words, was={words.size}"
         )
     return discipline
 

@@ -2,7 +2,8 @@
 
 `ring` is the whole file as int64 words (`ring_header` draws it). `local` is the caller's own side,
 int64[4], in private memory: where it stands, what it last saw of the other side, the capacity as
-checked at attach (so that a damaged header cannot send an index out of bounds) and its losses.
+checked at attach (so that a damaged header cannot send an index out of bounds), and its losses or
+the first record that was damaged.
 
 `_nrt=False`: nothing here makes an array, and counting references to those handed in would cost as
 much as the move itself.
@@ -22,14 +23,17 @@ from engine.bus.atomics import (
     store_release,
 )
 from engine.bus.ring_header import HEAD_WORD, SLOTS_WORD, TAIL_WORD, WAITING_WORD
+from engine.bus.seal import seal
 from engine.wire.records import RECORD_WORDS
 
-POSITION, SEEN, CAPACITY, LOST = 0, 1, 2, 3
+POSITION, SEEN, CAPACITY = 0, 1, 2
+LOST, DAMAGED = 3, 3  # of a broadcast's reader, of a queue's
 LOCAL_WORDS = 4
 
 # What a writer's move answers. DONE_WAKE: done, and a reader sleeps (`engine.bus.wait`).
 BAD_ROWS = -1  # rows of another width than a record, or more of them than the ring holds
 FULL, DONE, DONE_WAKE = 0, 1, 2
+SPOILT = -2  # what a queue's poll answers when the next record is not as its writer wrote it
 
 _WORDS = types.Array(types.int64, 1, "C")
 _WORDS_READ = types.Array(types.int64, 1, "C", readonly=True)
@@ -131,9 +135,12 @@ def offer_queue(ring: np.ndarray, rows: np.ndarray, local: np.ndarray) -> int:
         if count > capacity - (position - local[SEEN]):
             return FULL
     is_anyone_asleep = take_back_waiting(ring)
+    stamps = SLOTS_WORD + capacity * RECORD_WORDS
     for i in range(count):
-        slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
-        copy_record(ring, slot, rows, i * RECORD_WORDS)
+        index = position & (capacity - 1)
+        copy_record(ring, SLOTS_WORD + index * RECORD_WORDS, rows, i * RECORD_WORDS)
+        # Of the rows, not of the slot: what reaches the slot otherwise is found as well.
+        ring[stamps + index] = seal(rows, i * RECORD_WORDS, position)
         position += 1
     # Release: the words above are visible to whoever sees this head. A producer killed before here
     # has published nothing of the batch.
@@ -148,20 +155,33 @@ def poll_queue(ring: np.ndarray, out: np.ndarray, local: np.ndarray) -> int:
     """Hot path. Take up to `len(out)` records, oldest first, and return how many.
 
     They are taken when this returns: a consumer that dies afterwards does not see them again, which
-    is what keeps an order from being sent twice.
+    is what keeps an order from being sent twice. A record whose seal is wrong stays, and so does
+    all that follows: from then on the answer is SPOILT, and `local[DAMAGED]` its number plus one.
     """
     if out.shape[1] != RECORD_WORDS:
         return BAD_ROWS
+    if local[DAMAGED]:
+        return SPOILT
     capacity, position = local[CAPACITY], local[POSITION]
     if local[SEEN] - position < out.shape[0]:
         local[SEEN] = load_acquire(ring, HEAD_WORD)
-    count = min(local[SEEN] - position, out.shape[0])
-    for i in range(count):
-        slot = SLOTS_WORD + (position & (capacity - 1)) * RECORD_WORDS
-        copy_record(out, i * RECORD_WORDS, ring, slot)
+    waiting = local[SEEN] - position
+    if waiting < 0 or waiting > capacity:  # no writer has ever put that into head
+        local[DAMAGED], waiting = position + 1, 0
+    stamps = SLOTS_WORD + capacity * RECORD_WORDS
+    count = 0
+    while count < waiting and count < out.shape[0]:
+        index = position & (capacity - 1)
+        copy_record(out, count * RECORD_WORDS, ring, SLOTS_WORD + index * RECORD_WORDS)
+        # Of the copy: what is vouched for is what the caller gets.
+        if seal(out, count * RECORD_WORDS, position) != ring[stamps + index]:
+            local[DAMAGED] = position + 1
+            break
+        count += 1
         position += 1
+    if count == 0:
+        return SPOILT if local[DAMAGED] else 0
     # Release: our copies are done before the producer may overwrite these slots.
-    if count:
-        store_release(ring, TAIL_WORD, position)
+    store_release(ring, TAIL_WORD, position)
     local[POSITION] = position
     return count

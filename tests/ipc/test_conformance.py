@@ -24,6 +24,7 @@ from engine.bus.ring import (
     create_ring,
     inspect_ring,
 )
+from engine.bus.ring_header import SLOTS_WORD
 from engine.wire.records import RECORD_WORDS
 
 RUN_ID = 1_700_000_001
@@ -161,6 +162,36 @@ def test_they_go_on_where_a_queue_stands(runtime_dir: Path, foreign: Peer):
     assert (out == records(0, 30)).all()
     ours.close()
     assert finish(foreign("take", path, RUN_ID, 50)) == "0"
+
+
+def test_they_refuse_a_record_that_was_changed(runtime_dir: Path, foreign: Peer):
+    """Peers compute our seals: what was changed after it was offered ends their reading there."""
+    path = runtime_dir / "orders.ring"
+    create_ring(path, Discipline.QUEUE, 64, RUN_ID)
+    writer = QueueWriter(path, RUN_ID)
+    assert writer.offer(records(0, 50))
+    file = np.memmap(path, np.int64, "r+")
+    file[SLOTS_WORD + 41 * RECORD_WORDS + 5] ^= 1 << 20
+    reader = foreign("take", path, RUN_ID, 50)
+    output, _ = reader.communicate(timeout=DEADLINE_S)
+    assert (reader.returncode, output.split()[-1]) == (REFUSED, "damaged")
+    assert inspect_ring(path).tail == 41
+    writer.close()
+
+
+def test_we_refuse_a_record_of_theirs_that_was_changed(runtime_dir: Path, foreign: Peer):
+    """We compute their seals: what came before the change is taken, nothing after."""
+    path = runtime_dir / "exec.ring"
+    create_ring(path, Discipline.QUEUE, 64, RUN_ID)
+    finish(foreign("offer", path, RUN_ID, 50))
+    file = np.memmap(path, np.int64, "r+")
+    file[SLOTS_WORD + 41 * RECORD_WORDS + 5] ^= 1 << 20
+    reader = QueueReader(path, RUN_ID)
+    out = np.empty((64, RECORD_WORDS), np.int64)
+    assert reader.poll(out) == 41
+    assert (out[:41] == records(0, 41)).all()
+    assert (reader.poll(out), reader.damaged) == (0, 42)
+    reader.close()
 
 
 @pytest.mark.parametrize(

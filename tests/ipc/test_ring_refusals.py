@@ -74,7 +74,7 @@ def test_another_discipline_is_refused(queue: Path):
     ("word", "value", "message"),
     [
         (ring_header.MAGIC_WORD, 0, "not a ring"),
-        (ring_header.VERSION_WORD, 2, "another version: ring=orders, wanted=1, was=2"),
+        (ring_header.VERSION_WORD, 1, "another version: ring=orders, wanted=2, was=1"),
         (ring_header.RECORD_BYTES_WORD, 64, "another record size: .* was=64"),
         (ring_header.LAYOUT_HASH_WORD, layout_hash() ^ 1, "another layout hash"),
         (ring_header.DISCIPLINE_WORD, 3, "unknown discipline: .* discipline=3"),

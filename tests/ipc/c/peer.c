@@ -5,7 +5,7 @@
  *   break-offer, break-publish   write half of the next record's slot, say so, and hang there
  *
  * Record n is of the kind number n (mod kinds) of fields.h; its trace is n, and the field number f
- * holds the low bytes of mix(n, f). A refusal or a wrong field is printed and exits 3.
+ * holds the low bytes of mix(n, f). A refusal, a wrong field or damage is printed and exits 3.
  */
 #include "ring.h"
 
@@ -75,6 +75,7 @@ static int read_records(ring *r, int64_t count, bool is_queue) {
     _Alignas(8) char record[HALFTICK_RECORD_BYTES];
     while (r->position < count) {
         if (!(is_queue ? ring_take(r, record, 1) == 1 : ring_follow(r, record))) {
+            if (r->is_damaged) return refuse("damaged");
             sched_yield();
             continue;
         }

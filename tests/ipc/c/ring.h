@@ -42,19 +42,20 @@ typedef struct {
     int64_t position;
     int64_t seen; /* queue: what was last read of the other side */
     int64_t lost;
+    bool is_damaged; /* queue: the next record is not what its writer wrote */
 } ring;
 
 static inline const char *ring_check(const ring *r, int discipline, int64_t run_id) {
     static const char magic[8] = "HTRING01";
     const int64_t *w = r->words;
     if (r->bytes < SLOTS * 8 || memcmp(w, magic, 8)) return "not a ring";
-    if (w[1] != 1) return "another version";
+    if (w[1] != 2) return "another version";
     if (w[2] != discipline) return "another discipline";
     if (w[3] < 2 || w[3] > 1 << 24 || (w[3] & (w[3] - 1))) return "impossible capacity";
     if (w[4] != HALFTICK_RECORD_BYTES) return "another record size";
     if (w[5] != run_id) return "another run";
     if (w[6] != HALFTICK_LAYOUT_HASH) return "another layout";
-    int64_t words = SLOTS + w[3] * (RECORD_WORDS + (discipline == BROADCAST));
+    int64_t words = SLOTS + w[3] * (RECORD_WORDS + 1);
     return r->bytes == (size_t)words * 8 ? NULL : "truncated or too long";
 }
 
@@ -83,6 +84,7 @@ static inline const char *ring_attach(ring *r, const char *path, int discipline,
     r->position = discipline == QUEUE && role == READER ? r->words[TAIL] : r->words[HEAD];
     r->seen = r->words[TAIL];
     r->lost = 0;
+    r->is_damaged = false;
     return NULL;
 }
 
@@ -155,6 +157,22 @@ static inline bool ring_follow(ring *r, void *target) {
     return false;
 }
 
+static inline uint64_t ring_mixed(uint64_t lane, uint64_t value) {
+    lane = (lane ^ value) * UINT64_C(0xBF58476D1CE4E5B9);
+    return lane ^ lane >> 32;
+}
+
+/* Of record `number`, so that an older lap's fits nothing new. */
+static inline int64_t ring_seal(const void *record, int64_t number) {
+    uint64_t start = ((uint64_t)number + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t lanes[4] = {start, start + 1, start + 2, start + 3};
+    uint64_t words[RECORD_WORDS], found = 0;
+    memcpy(words, record, sizeof words);
+    for (int i = 0; i < RECORD_WORDS; i++) lanes[i % 4] = ring_mixed(lanes[i % 4], words[i]);
+    for (int i = 0; i < 4; i++) found = ring_mixed(found, lanes[i]);
+    return (int64_t)found;
+}
+
 static inline bool ring_offer(ring *r, const void *records, int64_t count) {
     if (count > r->capacity - (r->position - r->seen)) {
         r->seen = __atomic_load_n(r->words + TAIL, __ATOMIC_ACQUIRE);
@@ -162,20 +180,30 @@ static inline bool ring_offer(ring *r, const void *records, int64_t count) {
     }
     const char *source = records;
     bool is_anyone_asleep = ring_take_back_waiting(r);
-    for (int64_t i = 0; i < count; i++, source += HALFTICK_RECORD_BYTES)
-        memcpy(ring_slot(r, r->position++), source, HALFTICK_RECORD_BYTES);
+    for (int64_t i = 0; i < count; i++, r->position++, source += HALFTICK_RECORD_BYTES) {
+        memcpy(ring_slot(r, r->position), source, HALFTICK_RECORD_BYTES);
+        r->stamps[r->position & (r->capacity - 1)] = ring_seal(source, r->position);
+    }
     ring_set_head(r);
     ring_wake(r, is_anyone_asleep);
     return true;
 }
 
+/* How many were taken, whole; those from a damaged one on never are. */
 static inline int64_t ring_take(ring *r, void *target, int64_t room) {
     if (r->seen - r->position < room)
         r->seen = __atomic_load_n(r->words + HEAD, __ATOMIC_ACQUIRE);
-    int64_t count = r->seen - r->position < room ? r->seen - r->position : room;
+    int64_t waiting = r->seen - r->position, count = 0;
+    if (waiting < 0 || waiting > r->capacity) r->is_damaged = true;
     char *to = target;
-    for (int64_t i = 0; i < count; i++, to += HALFTICK_RECORD_BYTES)
-        memcpy(to, ring_slot(r, r->position++), HALFTICK_RECORD_BYTES);
+    for (; !r->is_damaged && count < waiting && count < room; to += HALFTICK_RECORD_BYTES) {
+        memcpy(to, ring_slot(r, r->position), HALFTICK_RECORD_BYTES);
+        int64_t stamp = r->stamps[r->position & (r->capacity - 1)];
+        r->is_damaged = ring_seal(to, r->position) != stamp;
+        if (r->is_damaged) break;
+        r->position++;
+        count++;
+    }
     if (count) __atomic_store_n(r->words + TAIL, r->position, __ATOMIC_RELEASE);
     return count;
 }

@@ -30,7 +30,7 @@ from recorder import (
     word,
 )
 
-from engine.bus.ring_kernels import DONE, DONE_WAKE, LOST, POSITION
+from engine.bus.ring_kernels import DAMAGED, DONE, DONE_WAKE, LOST, POSITION
 
 NEVER = 1 << 30
 
@@ -134,7 +134,8 @@ class Polled:
 def check_queue(
     capacity: int, batches: Sequence[int], rooms: Sequence[int], bug: Bug | None = None
 ) -> str | None:
-    """Offer and poll at any moments: what is taken is what was offered, in order and whole.
+    """Offer and poll at any moments: what is taken is what was offered, in order and whole, and no
+    sound record is taken for a damaged one.
 
     batches: the records of each offer, tried once more when it is refused.  rooms: of each poll.
     """
@@ -148,24 +149,28 @@ def check_queue(
             if offer(ring, some, mine) < DONE:
                 offer(ring, some, mine)
 
-    def read(ring: Notes) -> list[Noted]:
+    def read(ring: Notes) -> tuple[list[Noted], bool]:
         mine, found = local(capacity, 0), []
         for room in rooms:
             out = Rows(room)
             count = poll(ring, out, mine)
             found += [out[i, w] for i in range(count) for w in range(WORDS)]
-        return found
+        return found, mine[DAMAGED] > 0
 
     def candidates(address: int) -> Sequence[int]:
-        return positions if address in (HEAD, TAIL) else (0,)
+        is_stamp = address >= SLOTS + capacity * WORDS
+        return positions if is_stamp or address in (HEAD, TAIL) else (0,)
 
     writers = [Thread(trace) for trace, _ in runs(capacity, candidates, write)]
-    for trace, found in runs(capacity, candidates, read):
+    for trace, (found, is_refused) in runs(capacity, candidates, read):
         wanted = {at.at: word(k // WORDS, k % WORDS) for k, at in enumerate(found)}
         reader = Thread([replace(op, wanted=wanted.get(i)) for i, op in enumerate(trace)])
         for writer in writers:
             complaint = explore(
-                [writer, reader], lambda _, is_deceived: "torn" if is_deceived else None
+                [writer, reader],
+                lambda _, is_deceived: (
+                    "refused" if is_refused else "torn" if is_deceived else None  # noqa: B023
+                ),
             )
             if complaint:
                 return complaint
@@ -216,7 +221,7 @@ def check_order(bug: Bug | None = None, *, looks_ahead: bool = False) -> str | N
     offer, poll = kernel("offer_queue", bug), kernel("poll_queue", bug)
     own, wire = 100, 99  # where the other queue's words begin; the word that travels
     ((offered, _),) = runs(2, lambda _: (0,), lambda ring: offer(ring, rows(0, 1), local(2, 0)))
-    found = {HEAD: (0, 1)}
+    found = {HEAD: (0, 1), SLOTS + 2 * WORDS: (1,)}
     polled = runs(2, lambda at: found.get(at, (0,)), lambda ring: poll(ring, Rows(1), local(2, 0)))
     (reading,) = (trace for trace, count in polled if count)
     reports = [replace(op, address=op.address + own) for op in offered]

@@ -73,8 +73,8 @@ def test_a_mistake_in_the_broadcast_is_found(bug: Bug, case: tuple[int, list[int
     ids=lambda bug: bug.line,
 )
 def test_a_mistake_in_the_queue_is_found(bug: Bug):
-    """Each order that a queue relies on is found missing."""
-    assert check_queue(2, [1, 2, 1], [1, 2, 2], bug) == "torn"
+    """Each order that a queue relies on is found missing: it tears, or refuses what is sound."""
+    assert check_queue(2, [1, 2, 1], [1, 2, 2], bug) in ("torn", "refused")
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,9 @@ fn read_records(ring: &mut Ring, count: i64, is_queue: bool) -> Result<(), Strin
     let mut record = [0; RECORD_WORDS];
     while ring.position() < count {
         if !(if is_queue { ring.take(&mut record) } else { ring.follow(&mut record) }) {
+            if ring.is_damaged {
+                return Err("damaged".into());
+            }
             yield_now();
             continue;
         }

@@ -66,6 +66,20 @@ pub fn map_shared(file: &File, bytes: usize, is_writable: bool)
     if at as isize == -1 { Err(std::io::Error::last_os_error()) } else { Ok(at as *const AtomicI64) }
 }
 
+/// The seal of a queue's record `number`; an older lap's fits nothing new.
+fn seal(record: &Record, number: i64) -> i64 {
+    let mixed = |lane: u64, value: u64| {
+        let lane = (lane ^ value).wrapping_mul(0xBF58476D1CE4E5B9);
+        lane ^ lane >> 32
+    };
+    let start = (number as u64).wrapping_add(1).wrapping_mul(0x9E3779B97F4A7C15);
+    let mut lanes = [0, 1, 2, 3].map(|lane| start.wrapping_add(lane));
+    for (index, word) in record.iter().enumerate() {
+        lanes[index % 4] = mixed(lanes[index % 4], *word as u64);
+    }
+    lanes.iter().fold(0, |found, lane| mixed(found, *lane)) as i64
+}
+
 /// One end of a ring. Broadcast readers map it read-only and leave no trace.
 pub struct Ring {
     words: *const AtomicI64,
@@ -76,6 +90,8 @@ pub struct Ring {
     position: i64,
     seen: i64,
     pub lost: i64,
+    /// Queue: the next record is not what its writer wrote.
+    pub is_damaged: bool,
 }
 
 impl Ring {
@@ -103,6 +119,7 @@ impl Ring {
             position: 0,
             seen: 0,
             lost: 0,
+            is_damaged: false,
         };
         ring.check(discipline, run_id).map_err(say)?;
         if !is_silent {
@@ -117,10 +134,9 @@ impl Ring {
 
     fn check(&self, discipline: Discipline, run_id: i64) -> Result<(), &'static str> {
         let capacity = self.plain(3);
-        let stamps = if discipline == Discipline::Broadcast { 1 } else { 0 };
         for (is_right, what) in [
             (self.plain(0) == MAGIC, "not a ring"),
-            (self.plain(1) == 1, "another version"),
+            (self.plain(1) == 2, "another version"),
             (self.plain(2) == discipline as i64, "another discipline"),
             ((2..=1 << 24).contains(&capacity) && capacity & (capacity - 1) == 0,
              "impossible capacity"),
@@ -132,7 +148,7 @@ impl Ring {
                 return Err(what);
             }
         }
-        let words = SLOTS + capacity as usize * (RECORD_WORDS + stamps);
+        let words = SLOTS + capacity as usize * (RECORD_WORDS + 1);
         if self.bytes == words * 8 { Ok(()) } else { Err("truncated or too long") }
     }
 
@@ -231,6 +247,7 @@ impl Ring {
         let is_anyone_asleep = self.take_back_waiting();
         for record in records {
             self.write_slot(record);
+            self.stamp(self.position).store(seal(record, self.position), Ordering::Relaxed);
             self.position += 1;
         }
         self.word(HEAD).store(self.position, Ordering::Release);
@@ -238,7 +255,7 @@ impl Ring {
         true
     }
 
-    /// Take one record; false: the queue is empty.
+    /// Take one record; false: the queue is empty, or `is_damaged` and nothing more is taken.
     pub fn take(&mut self, record: &mut Record) -> bool {
         if self.seen == self.position {
             self.seen = self.word(HEAD).load(Ordering::Acquire);
@@ -246,7 +263,17 @@ impl Ring {
                 return false;
             }
         }
+        let is_possible = (1..=self.capacity).contains(&(self.seen - self.position));
+        self.is_damaged |= !is_possible;
+        if self.is_damaged {
+            return false;
+        }
         self.read_slot(record);
+        self.is_damaged =
+            self.stamp(self.position).load(Ordering::Relaxed) != seal(record, self.position);
+        if self.is_damaged {
+            return false;
+        }
         self.position += 1;
         self.word(TAIL).store(self.position, Ordering::Release);
         true

@@ -182,6 +182,9 @@ fn run(arguments: &[String]) -> Result<(), String> {
             counters.add(ORDERS, signer.handle(&record) as i64);
             counters.add(WORK, 1);
         }
+        if orders.is_damaged {
+            return Err("a command is damaged: ring=orders".into()); // the supervisor cancels all
+        }
         counters.set(ORDERS_OPEN, signer.open.len() as i64);
         counters.add(ROUNDS, 1);
         counters.set(HEARTBEAT_NS, signer.now_ns());
