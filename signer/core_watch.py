@@ -14,13 +14,22 @@ LOOK_NS = 10_000_000
 class CoreWatch:
     """Tells when a core that was ready has fallen silent. A core that restarts is found again."""
 
-    __slots__ = ("_counters", "_due_ns", "_path", "_silence_ns_max", "_was_ready", "is_silent")
+    __slots__ = (
+        "_counters",
+        "_due_ns",
+        "_is_distrusted",
+        "_path",
+        "_silence_ns_max",
+        "_was_ready",
+        "is_silent",
+    )
 
     def __init__(self, path: Path, silence_ns_max: int) -> None:
         self._path = path
         self._silence_ns_max = silence_ns_max
         self._counters: CounterFile | None = None
         self._was_ready = False
+        self._is_distrusted = False
         self._due_ns = 0
         self.is_silent = False
 
@@ -29,8 +38,14 @@ class CoreWatch:
         if now_ns < self._due_ns:
             return False
         self._due_ns = now_ns + LOOK_NS
-        was_silent, self.is_silent = self.is_silent, self._is_silent(now_ns)
+        was_silent = self.is_silent
+        self.is_silent = self._is_distrusted or self._is_silent(now_ns)
         return self.is_silent and not was_silent
+
+    def distrust(self) -> None:
+        """Take the core for silent from now on, whatever it says: its words arrive damaged."""
+        self._is_distrusted = True
+        self._due_ns = 0
 
     def close(self) -> None:
         """Let go of the counters."""

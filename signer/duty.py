@@ -220,6 +220,9 @@ class SignerDuty:
         if self._ring.has_news:
             self._next, self._polled = 0, self._ring.poll(self._rows)
             self._polled_ns = self._now_ns()
+            if self._polled == 0:  # there is something that cannot be taken: a damaged command
+                self._core.distrust()
+                self._report.halt(Reason.HALT_RECORD_DAMAGED)
 
     def _obey(self, index: int) -> None:
         """Do what one record says. Hot path."""

@@ -22,6 +22,7 @@ _REFUSAL = struct.Struct("<QHH12xqqqqq")
 _DONE = struct.Struct("<QqH6x")
 _RAIL = struct.Struct("<B7xqq")
 _RECOVERED = struct.Struct("<Q32sqqBBBBB3x")
+_HALT = struct.Struct("<HB5x")
 _BODY = _HEADER.size
 _SIGNED = struct.Struct(_HEADER.format + "Q32sqqqqqB15x")
 _SIGNED_KIND, _ACK_KIND, _SOURCE = int(Kind.SIGNED), int(Kind.ACK), int(Source.SIGNER)
@@ -166,6 +167,12 @@ class Reporter:
         """RECOVERED, the last: every order of earlier lives has been told."""
         self._begin(Kind.RECOVERED, 0, 0)
         _RECOVERED.pack_into(self._view, _BODY, 0, bytes(32), 0, 0, 0, 0, 0, 0, 1)
+        self._publish()
+
+    def halt(self, reason: int) -> None:
+        """HALT: the core must stop trading."""
+        self._begin(Kind.HALT, 0, 0)
+        _HALT.pack_into(self._view, _BODY, reason, 1)
         self._publish()
 
     def flush(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.wire.codes import Connection, Kind, Source
+from engine.wire.codes import Connection, Kind, Reason, Source
 from engine.wire.records import new, typed, words
 from signer.commands import Arm, Cancel, Commands, NewOrder
 from signer.reports import Reporter, Stamps
@@ -87,7 +87,8 @@ def test_reports_have_the_layout_of_the_wire() -> None:
     report.refusal(Kind.UNKNOWN, 1, 2, BIG, 129, 0, STAMPS)
     report.done(1, 2, BIG, -1, 160)
     report.rail_status(Connection.CONNECTED, 5, 6)
-    signed, ack, reject, unknown, done, rail = (
+    report.halt(Reason.HALT_RECORD_DAMAGED)
+    signed, ack, reject, unknown, done, rail, halt = (
         typed(row, Kind(int(row[0]) & 0xFFFF))[0] for row in ring.rows
     )
     for record in (signed, ack, reject, unknown, done):
@@ -105,6 +106,7 @@ def test_reports_have_the_layout_of_the_wire() -> None:
     assert (unknown["kind"], unknown["reason"]) == (Kind.UNKNOWN, 129)
     assert (done["matched"], done["reason"]) == (-1, 160)
     assert (rail["connection"], rail["connects"], rail["errors"]) == (2, 5, 6)
+    assert (halt["reason"], halt["engaged"]) == (Reason.HALT_RECORD_DAMAGED, 1)
 
 
 def test_a_full_ring_delays_reports_and_refuses_to_announce() -> None:
