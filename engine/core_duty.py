@@ -197,11 +197,11 @@ class CoreDuty:
         rows = self._batch.inputs
         n = n_private = 0
         if self._private.has_news:
-            n_private = self._private.poll(self._private_rows)
+            n_private = self._private.poll(self._private_rows) or self._distrust()
         if self._control.has_news:
-            n = self._control.poll(rows[:QUEUE_ROWS])
+            n = self._control.poll(rows[:QUEUE_ROWS]) or self._distrust()
         if self._exec.has_news:
-            n += self._exec.poll(rows[n : n + QUEUE_ROWS])
+            n += self._exec.poll(rows[n : n + QUEUE_ROWS]) or self._distrust()
         if n_private:
             rows[n : n + n_private] = self._private_rows[:n_private]
             n += n_private
@@ -221,6 +221,11 @@ class CoreDuty:
                 n += 1
             n += got
         return n
+
+    def _distrust(self) -> int:
+        """Halt, for a queue has news that cannot be taken: a record of it is damaged. Return 0."""
+        self._pending.append(self._halt(Reason.HALT_RECORD_DAMAGED))
+        return 0
 
     def _send(self, out: np.ndarray) -> None:
         """Offer the commands to the signer; a full ring halts the core in its next batch."""

@@ -32,6 +32,7 @@ from engine.bus.ring import (
     QueueWriter,
     create_ring,
 )
+from engine.bus.ring_header import SLOTS_WORD
 from engine.core.engine import Engine
 from engine.core.params import EngineParams
 from engine.core.rehearsal import Rehearsal
@@ -42,8 +43,8 @@ from engine.tape.format import TapeHeader
 from engine.tape.reader import TapeReader
 from engine.tape.replay import Verdict, replay
 from engine.tape.writer import TapeWriter
-from engine.wire.codes import Flag, Kind, MarketStatus
-from engine.wire.records import words
+from engine.wire.codes import Flag, Kind, MarketStatus, Reason
+from engine.wire.records import RECORD_WORDS, words
 
 RUN_ID, ROWS = 7, 1 << 12
 PARAMS = params(DUTCH, SPREAD)
@@ -314,3 +315,28 @@ def test_a_strategy_that_raises_is_fatal_where_nobody_notes_it(tmp_path: Path):
     rig.core.close()
     assert Kind.DECISION in kinds(rig.taped())
     rig.close()
+
+
+@pytest.mark.parametrize("name", ["control", "private", "exec"])
+def test_a_damaged_record_halts_the_core_and_is_not_believed(rig: Rig, name: str):
+    """A queue's record that is changed on its way is never applied, nor is any after it; the core
+    halts in that very batch and says why, on the tape too, and has no more to do there."""
+    writer = rig.private
+    path = rig.directory / f"{name}.ring"
+    if name != "private":
+        writer = QueueWriter(path, RUN_ID)
+    file = np.memmap(path, np.int64, "r+")
+    assert writer.offer(np.concatenate([words(cash(number)) for number in (1, 2, 3)]))
+    file[SLOTS_WORD + RECORD_WORDS + 4] += 1 << 40
+    while rig.core.is_called_for():
+        rig.core.work()
+    taped = rig.taped()
+    kinds = (taped[:, 0] & 0xFFFF).tolist()
+    assert kinds.count(Kind.BALANCE) == 1
+    assert kinds.count(Kind.HALT) == 1
+    assert rig.core.engine.world.halted == Reason.HALT_RECORD_DAMAGED
+    assert writer.offer(words(cash(4)))
+    assert not rig.core.is_called_for()
+    assert not rig.replayed(taped).divergent_batches
+    if writer is not rig.private:
+        writer.close()
