@@ -41,6 +41,10 @@ RETRY_NS_MAX = 2_000_000_000
 IN_FLIGHT_MAX = 8
 # What the venue has had it may be slow to find: only then is it cancelled for being missing.
 KNOWN_MISSING_NS = 4_000_000_000
+# The venue has answered, and would answer a third copy of the bytes in the same way.
+_LEARNT_NOTHING = frozenset(
+    (Reason.VENUE_REJECTED, Reason.VENUE_ERROR, Reason.VENUE_VERSION, Reason.UNREADABLE_ANSWER)
+)
 
 
 class LookUps:
@@ -126,7 +130,7 @@ class LookUps:
             self._push(order, 0)
         else:
             order.is_known |= verdict.reason == Reason.VENUE_DUPLICATED
-            order.is_strange |= verdict.reason == Reason.VENUE_REJECTED
+            order.is_strange |= verdict.reason in _LEARNT_NOTHING
             self._retry(order)
 
     def on_accepted_again(self, order: SentOrder) -> None:
@@ -172,7 +176,10 @@ class LookUps:
             waits_ns = max(waits_ns, KNOWN_MISSING_NS)
         arrived_ns = order.missing_ns + waits_ns
         if now_ns < arrived_ns:
-            self._push(order, arrived_ns - now_ns)
+            left_ns = arrived_ns - now_ns
+            if order.is_known:  # it must be there: looked for all the while
+                left_ns = min(left_ns, self._backoff_ns(order))
+            self._push(order, left_ns)
         elif order.denied_ns >= arrived_ns or (order.refusal and not order.is_known):
             self._conclude(order, Verdict(Fate.REFUSED, order.refusal or Reason.VENUE_NOT_FOUND))
         else:
@@ -184,8 +191,12 @@ class LookUps:
         self._on_evidence(order, verdict)
 
     def _retry(self, order: SentOrder) -> None:
-        self._push(order, min(RETRY_NS_MIN << min(order.asks, 8), RETRY_NS_MAX))
+        self._push(order, self._backoff_ns(order))
+
+    @staticmethod
+    def _backoff_ns(order: SentOrder) -> int:
         order.asks += 1
+        return min(RETRY_NS_MIN << min(order.asks - 1, 8), RETRY_NS_MAX)
 
     def _push(self, order: SentOrder, delay_ns: int) -> None:
         heapq.heappush(self._due, (self._now_ns() + delay_ns, next(self._ticket), order))

@@ -40,7 +40,7 @@ class SentOrder:
 
     body: what was sent, to be sent again byte for byte; empty once the order has ended.
     size: micro-shares.  stake: what it may cost at most, micros.  signed_ns: when.
-    is_known: the venue has had it.  is_strange: it answered in words that are not known here.
+    is_known: the venue has had it.  is_strange: its answers to the bytes teach nothing.
     is_doomed: of an earlier run, or alive after its end: it is cancelled, and the core hears DONE.
     is_canceled: a doomed one whose cancel was acknowledged, and whose final size is asked for.
     missing_ns: when a look-up first did not find it.  denied_ns: when a cancel last did not. Or 0.

@@ -166,12 +166,20 @@ class Desk:
     def __init__(self, runtime: RunFile) -> None:
         self.runtime = runtime
         self.clock = runtime.clock()
-        self.orders = QueueWriter(runtime.ring("orders"), RUN_ID)
-        self.exec = QueueReader(runtime.ring("exec"), RUN_ID)
+        self.open_rings()
         self.core = create_counters(runtime.counters("core"))
         self.process: subprocess.Popen[str] | None = None
         self.reports: list[np.ndarray] = []
         self._rows = np.zeros((64, 16), np.int64)
+
+    def open_rings(self) -> None:
+        """Make the rings of the runtime's run, and open our ends of them."""
+        runtime, run_id = self.runtime, self.runtime.run_id
+        for name in ("orders", "exec"):
+            runtime.ring(name).unlink(missing_ok=True)
+            create_ring(runtime.ring(name), Discipline.QUEUE, 1 << 10, run_id)
+        self.orders = QueueWriter(runtime.ring("orders"), run_id)
+        self.exec = QueueReader(runtime.ring("exec"), run_id)
 
     @property
     def order_log(self) -> Path:
@@ -385,8 +393,6 @@ async def trading(directory: Path, venue: Venue, **signer: Any) -> AsyncIterator
         runtime_dir=runtime_dir,
     )
     runtime.save()
-    for name in ("orders", "exec"):
-        create_ring(runtime.ring(name), Discipline.QUEUE, 1 << 10, RUN_ID)
     desk = Desk(runtime)
     desk.core.set(STATE, State.READY)
     desk.launch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -94,7 +95,7 @@ async def test_an_order_the_venue_has_had_is_never_dead_by_not_found(
     """`Duplicated` says that it is there: it is asked for until it is found."""
 
     async def found_at_last(request: web.Request) -> web.StreamResponse:
-        if len(venue.look_ups) < 6:
+        if len(venue.look_ups) < 4:
             return await venue.not_found(request)
         content = {"id": request.match_info["id"], "status": "CANCELED", "size_matched": "1.5"}
         return web.json_response(content)
@@ -126,6 +127,88 @@ async def test_nothing_is_sent_again_once_a_cancel_is_wanted(tmp_path: Path, ven
         desk.cancel(1)
         await desk.until(lambda: desk.report(Kind.REJECT, 1), "REJECT")
         assert len(venue.orders) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"success": True, "errorMsg": "", "orderID": ""}, {"message": "no"}, {"foo": 1}, {}, []],
+    ids=["no id", "message", "foo", "empty", "list"],
+)
+async def test_an_answer_without_id_and_reason_is_looked_up(
+    tmp_path: Path, venue: Venue, content: Any
+) -> None:
+    """The order rests all the same, and is found by its hash."""
+
+    async def resting(request: web.Request) -> web.StreamResponse:
+        content = {"id": request.match_info["id"], "status": "LIVE", "size_matched": "0"}
+        return web.json_response(content)
+
+    venue.on_order, venue.on_look_up = text(200, json.dumps(content)), resting
+    async with trading(tmp_path, venue) as desk:
+        desk.order(1)
+        await desk.until(lambda: desk.report(Kind.ACK, 1), "ACK")
+        assert desk.kinds() == ["SIGNED", "UNKNOWN", "ACK"]
+
+
+async def test_an_order_of_another_version_stops_new_orders_and_is_looked_up(
+    tmp_path: Path, venue: Venue
+) -> None:
+    """`order_version_mismatch` is a latch; the order ends by evidence, sent once."""
+    venue.on_order = text(400, error("order_version_mismatch"))
+    venue.on_cancel = nothing_to_cancel
+    async with trading(tmp_path, venue, request_timeout_ms=100) as desk:
+        desk.order(1)
+        assert await desk.until(lambda: desk.report(Kind.UNKNOWN, 1), "UNKNOWN")
+        await desk.until(lambda: desk.report(Kind.REJECT, 1), "REJECT")
+        assert await refused(desk, 2) is Reason.VENUE_VERSION
+        await desk.until(lambda: desk.count("latched_reason") == Reason.VENUE_VERSION, "the latch")
+        assert len(venue.orders) == 1
+
+
+async def nothing_to_cancel(request: web.Request) -> web.StreamResponse:
+    """Know nothing of the order that is to be cancelled."""
+    order = json.loads(await request.read())["orderID"]
+    return web.json_response({"canceled": [], "not_canceled": {order: "Order not found"}})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_proves_nothing(
+    tmp_path: Path, venue: Venue, status: int
+) -> None:
+    """The order is UNKNOWN and looked up; the place that was named never hears of it."""
+    asked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.json_response({})
+
+    other = web.AppRunner(web.Application(), access_log=None)
+    other.app.router.add_route("*", "/{tail:.*}", elsewhere)
+    await other.setup()
+    await web.TCPSite(other, "127.0.0.1", 0).start()
+    target = f"http://127.0.0.1:{other.addresses[0][1]}/order"
+
+    async def away(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers={"Location": target})
+
+    venue.on_order = venue.on_cancel = venue.on_cancel_all = venue.on_look_up = away
+    try:
+        async with trading(tmp_path, venue, request_timeout_ms=100) as desk:
+            desk.order(1)
+            unknown = await desk.until(lambda: desk.report(Kind.UNKNOWN, 1), "UNKNOWN")
+            assert unknown["http_status"] == status
+            desk.cancel(1)
+            desk.cancel_all()
+            await desk.until(
+                lambda: (
+                    len(venue.look_ups) > 2 and len(venue.cancels) > 2 and venue.cancel_alls > 2
+                ),
+                "each asked again",
+            )
+            assert desk.kinds() == ["SIGNED", "UNKNOWN"]
+    finally:
+        await other.cleanup()
+    assert asked == []
 
 
 async def test_one_refused_credential_is_quietly_tried_again(tmp_path: Path, venue: Venue) -> None:

@@ -110,8 +110,6 @@ def error(message: str) -> str:
          Reason.VENUE_POST_ONLY_CROSSES),
         (text(200, json.dumps({"success": True, "errorMsg": "invalid expiration", "orderID": ""})),
          Reason.VENUE_EXPIRATION),
-        (text(200, json.dumps({"success": True, "errorMsg": "", "orderID": ""})),
-         Reason.VENUE_REJECTED),
         (text(401, error("Unauthorized/Invalid api key")), Reason.VENUE_AUTH),
         (text(403, "<html>blocked</html>", "text/html"), Reason.VENUE_BANNED),
         (text(425, error("service not ready")), Reason.VENUE_RESTARTING),
