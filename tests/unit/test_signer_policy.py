@@ -47,6 +47,18 @@ def check(
     return Policy(limits).check(order, tick, size_min, 10 * S)[:2]
 
 
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("order", [ORDER, TAKE], ids=["quote", "take"])
+def test_the_signers_own_prices_bound_every_order(order: NewOrder, side: Side) -> None:
+    """A price on the grid and between 0 and 1 is refused one tick outside the limits."""
+    limits = replace(LIMITS, price_min=200_000, price_max=800_000)
+    reasons = [
+        check(order._replace(price=price, side=side), limits=limits)[0]
+        for price in (190_000, 200_000, 800_000, 810_000)
+    ]
+    assert reasons == [Reason.POLICY_PRICE, Reason.OK, Reason.OK, Reason.POLICY_PRICE]
+
+
 @pytest.mark.parametrize(
     ("order", "amounts"),
     [
