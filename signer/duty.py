@@ -159,6 +159,7 @@ class SignerDuty:
         )
         self._batch = Batch(self._rail, self._outcomes.on_verdict)
         self._cancels, self._look_ups = self._outcomes.cancels, self._outcomes.look_ups
+        self._sweep = self._outcomes.sweep
         self._counters.set(tally.LOG_TORN_BYTES, self._log.torn_bytes)
         self._recover()
         self._rail.start()
@@ -176,7 +177,7 @@ class SignerDuty:
             self._send_batch()
         now_ns = self._now_ns()
         worked += self._rail.work(now_ns) + self._cancels.work(now_ns)
-        worked += self._look_ups.work(now_ns) + self._beat(now_ns)
+        worked += self._look_ups.work(now_ns) + self._sweep.work(now_ns) + self._beat(now_ns)
         if not self._is_draining:
             self._look_at_core(now_ns)
         self._log_watch.look(now_ns)
@@ -244,13 +245,11 @@ class SignerDuty:
 
     def _on_cancel(self, cancel: Cancel) -> None:
         order = self._orders.get(cancel.order_id)
-        if order is None:
-            return
-        if cancel.reason == Reason.REVIVED and order.state is OrderState.ENDED:
+        if order is not None and order.state is not OrderState.ENDED:
+            self._cancels.cancel(order)
+        elif order is not None and cancel.reason == Reason.REVIVED:
             self._note("orders", RevivedOrder.of(order))
             self._outcomes.revive(order)
-        else:
-            self._cancels.cancel(order)
 
     def _on_new_order(self, order: NewOrder) -> None:
         """Hot path."""
@@ -308,15 +307,16 @@ class SignerDuty:
         for stake, signed_ns in recovered.stakes:
             self._policy.spending.restore(stake, signed_ns)
         for told in recovered.told:
-            number = number_of(told.strategy_key, self._settings.strategy_keys)
-            self._report.recovered(*told._replace(strategy_key=number))
+            strategy = number_of(told.strategy_key, self._settings.strategy_keys)
+            self._report.recovered(*told._replace(strategy_key=strategy))
         self._report.all_recovered()
         self._counters.set(tally.ORDERS_RECOVERED, len(recovered.told))
         has_doomed = False
         for order in recovered.orders:
             self._orders.add(order)
-            is_resting = order.state is OrderState.LIVE and not order.is_at_once
-            if order.state is not OrderState.ENDED and (order.is_doomed or not is_resting):
+            if order.state is OrderState.LIVE and not (order.is_at_once or order.is_doomed):
+                self._sweep.note(order, self._now_ns())
+            elif order.state is not OrderState.ENDED:
                 self._look_ups.begin(order)
             has_doomed |= order.is_doomed
         if has_doomed:

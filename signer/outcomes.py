@@ -26,6 +26,7 @@ from signer.ratelimit import RateLimits
 from signer.reports import Reporter
 from signer.responses import Fate, Verdict, classify_look_up, classify_order
 from signer.spending import Spending
+from signer.sweep import Sweep
 
 _UNAUTHORIZED = 401
 SETTLING_MAX = 4  # look-ups on the way, beyond which nobody asks how much a cancelled order filled
@@ -49,6 +50,7 @@ class Outcomes:
         "_spending",
         "cancels",
         "look_ups",
+        "sweep",
     )
 
     def __init__(
@@ -94,6 +96,7 @@ class Outcomes:
             self._send_again,
             lambda order: self.cancels.cancel(order),
         )
+        self.sweep = Sweep(self.look_ups)
         self.cancels = Cancels(rail, limits, orders, self.look_ups, now_ns, self.on_evidence)
 
     def on_answer(self, order: SentOrder, answer: Answer) -> None:
@@ -214,6 +217,8 @@ class Outcomes:
             self.look_ups.begin(order)
         elif order.cancel_is_wanted:
             self.cancels.cancel(order)
+        else:
+            self.sweep.note(order, self._now_ns())
 
     def reject(self, order: SentOrder, reason: int, http_status: int) -> None:
         """End an order that certainly is not live."""

@@ -15,6 +15,7 @@ from signer.look_ups import KNOWN_MISSING_NS, LookUps
 from signer.orders import Orders, OrderState, SentOrder
 from signer.ratelimit import RateLimits, RateSettings
 from signer.responses import Fate, Verdict
+from signer.sweep import PACE_NS, REST_NS, Sweep
 
 S = 1_000_000_000
 LIFETIME_NS = 5 * S
@@ -51,7 +52,7 @@ class Desk:
         orders, limits = Orders(), RateLimits(RateSettings())
         orders.add(self.order)
         clock = lambda: self.now_ns  # noqa: E731
-        self._seeker = LookUps(
+        self.seeker = LookUps(
             self,  # type: ignore[arg-type]
             limits,
             clock,
@@ -64,15 +65,15 @@ class Desk:
             self,  # type: ignore[arg-type]
             limits,
             orders,
-            self._seeker,
+            self.seeker,
             clock,
             self._on_evidence,
         )
-        self.sent_again = self._seeker.on_sent_again
+        self.sent_again = self.seeker.on_sent_again
 
     def begin(self) -> None:
         """Begin to look the order up."""
-        self._seeker.begin(self.order)
+        self.seeker.begin(self.order)
 
     def cancel(self) -> None:
         """Cancel it."""
@@ -83,7 +84,7 @@ class Desk:
         end_ns = self.now_ns + int(seconds * S)
         while self.now_ns < end_ns and not self.evidence:
             self._canceller.work(self.now_ns)
-            self._seeker.work(self.now_ns)
+            self.seeker.work(self.now_ns)
             answers, self._answers = self._answers, []
             for answer in answers:
                 answer()
@@ -212,3 +213,21 @@ def test_cancels_of_one_order_do_not_multiply() -> None:
     desk.run(10)
     assert desk.evidence == []
     assert 10 < len(desk.cancels) <= 45
+
+
+def test_what_rests_is_looked_at_now_and_then() -> None:
+    """Not before it has rested for long, one at a time, and no more once it has ended."""
+    desk = Desk(LIVE, BROKEN, state=OrderState.LIVE)
+    sweep = Sweep(desk.seeker)
+    other = SentOrder(2, 0, bytes(32), 1, 2, state=OrderState.LIVE)
+    for order in (desk.order, other):
+        sweep.note(order, desk.now_ns)
+    assert sweep.work(desk.now_ns + REST_NS - 1) == 0
+    assert sweep.work(desk.now_ns + REST_NS) == 1
+    assert (desk.order.is_looked_up, other.is_looked_up) == (True, False)
+    assert sweep.work(desk.now_ns + REST_NS + PACE_NS - 1) == 0
+    other.state = OrderState.ENDED
+    assert sweep.work(desk.now_ns + REST_NS + PACE_NS) == 1
+    assert not other.is_looked_up
+    assert sweep.work(desk.now_ns + 2 * REST_NS - 1) == 0
+    assert sweep.work(desk.now_ns + 2 * REST_NS + PACE_NS) == 1

@@ -7,7 +7,7 @@ import numpy as np
 from engine.wire.codes import Connection, Kind, Reason, Source
 from engine.wire.records import new, typed, words
 from signer.commands import Arm, Cancel, Commands, NewOrder
-from signer.reports import Reporter, Stamps
+from signer.reports import WAITING_MAX, Reporter, Stamps
 
 STAMPS = Stamps(11, 12, 13, 14, 15)
 BIG = (1 << 64) - 2
@@ -107,6 +107,37 @@ def test_reports_have_the_layout_of_the_wire() -> None:
     assert (done["matched"], done["reason"]) == (-1, 160)
     assert (rail["connection"], rail["connects"], rail["errors"]) == (2, 5, 6)
     assert (halt["reason"], halt["engaged"]) == (Reason.HALT_RECORD_DAMAGED, 1)
+
+
+def test_earlier_orders_have_the_layout_of_the_wire() -> None:
+    """RECOVERED read through its dtype gives what went in; the last names no order."""
+    ring = Ring()
+    report = reporter(ring)
+    order_hash = bytes(range(32))
+    report.recovered(BIG, order_hash, 480_000, 10_000_000, 255, 1, 3, True)
+    report.all_recovered()
+    one, last = (typed(row, Kind(int(row[0]) & 0xFFFF))[0] for row in ring.rows)
+    assert (one["kind"], one["order_id"], one["local_ns"]) == (Kind.RECOVERED, BIG, 99)
+    assert bytes(one["order_hash"]) == order_hash
+    assert (one["price"], one["size"], one["strategy"]) == (480_000, 10_000_000, 255)
+    assert (one["side"], one["tif"], one["is_open"], one["last"]) == (1, 3, 1, 0)
+    assert (last["order_id"], last["is_open"], last["last"]) == (0, 0, 1)
+
+
+def test_more_earlier_orders_than_any_ring_holds_wait_their_turn() -> None:
+    """They come before everything else, however many; the outcomes' own bound stays."""
+    ring = Ring(room=1)
+    report = reporter(ring)
+    count = WAITING_MAX + 10
+    for order_id in range(1, count + 1):
+        report.recovered(order_id, bytes(32), 1, 1, 0, 0, 0, False)
+    report.all_recovered()
+    report.done(0, 0, 7, -1, 160)
+    assert report.waiting == count + 1
+    ring.room = count + 2
+    assert report.flush() == count + 1
+    kinds = [int(row[0]) & 0xFFFF for row in ring.rows]
+    assert kinds == [Kind.RECOVERED] * (count + 1) + [Kind.DONE]
 
 
 def test_a_full_ring_delays_reports_and_refuses_to_announce() -> None:
