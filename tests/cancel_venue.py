@@ -28,6 +28,8 @@ class Venue(ThreadingHTTPServer):
         self.status = 200
         self.location = ""
         self.asked: list[str] = []
+        self.is_mute = threading.Event()  # accepts, and does not answer until it is heard again
+        self.is_heard = threading.Event()
 
     @classmethod
     @contextlib.contextmanager
@@ -73,7 +75,11 @@ class Desk(BaseHTTPRequestHandler):
         """Lists and look-ups."""
         self.server.asked.append(self.path)
         route, _, query = self.path.partition("?")
-        if route == "/data/orders":
+        if self.server.is_mute.is_set():
+            self.close_connection = not self.server.is_heard.wait(30.0)
+        if route == "/ok":
+            self._answer("OK")
+        elif route == "/data/orders":
             self._answer(self.server.page(query.removeprefix("next_cursor=")))
         else:
             order_id = route.rpartition("/")[2]
@@ -91,7 +97,8 @@ class Desk(BaseHTTPRequestHandler):
             self.send_header("Location", self.server.location)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        with contextlib.suppress(OSError):  # who asked may have gone meanwhile
+            self.wfile.write(text)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

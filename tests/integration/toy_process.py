@@ -3,7 +3,7 @@
 `python toy_process.py ROLE RUNTIME_DIR [--secrets-fd N]`, ROLE one of core, signer, recorder, feed.
 The toy core holds an open order until it hears a HALT. Misbehaviour is switched on by a file named
 `<state>/<role>.<what>`: `exits` (refuses to become ready), `stuck` (stops beating), `deaf` (ignores
-SIGTERM), `keeps` (never lets its order go).
+SIGTERM), `keeps` (never lets its order go); one named for a counter has the value it is to show.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from engine.host.secrets import read_secrets
 from engine.wire.codes import Kind
 from engine.wire.records import typed
 
+FAILURES = ("tape_stalled_ms", "tape_errno", "log_failed_errno")
+
 
 class Toy:
     """The one duty of a toy process."""
@@ -41,6 +43,9 @@ class Toy:
             raise HostError("the toy was told to exit")
         if self._is("deaf"):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for counter in FAILURES:
+            if self._is(counter):
+                self._set(counter, int(self._run.state(f"{self.name}.{counter}").read_text()))
         if self.name == "core":
             self._control = QueueReader(self._run.ring("control"), self._run.run_id)
             self._set("orders_open", 1)
@@ -76,7 +81,7 @@ def main() -> int:
         account = read_secrets(int(sys.argv[sys.argv.index("--secrets-fd") + 1]))
         run.state(f"{role}.saw_key").write_text(str(account.private_key is not None))
     process = "feeds.market" if role == "feed" else role
-    counters = create_counters(run.counters(process), ["orders_open", "halted"])
+    counters = create_counters(run.counters(process), ["orders_open", "halted", *FAILURES])
     return run_duties(
         process,
         run,
