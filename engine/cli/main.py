@@ -8,7 +8,7 @@ How a module offers a command, by a function named in `COMMANDS`:
 A module whose command parses its own arguments sets `PASS_THROUGH` to typer's context settings.
 
 Exit codes: 0 clean, 1 dirty or failed, 2 usage, 78 refused to start. An operating error (HostError,
-BusError) is printed on stderr, a line for each error, and never as a traceback.
+BusError, OSError) is printed on stderr, a line for each error, and never as a traceback.
 """
 
 from __future__ import annotations
@@ -95,6 +95,10 @@ def call(arguments: Sequence[str]) -> int:
         # Who read our output went away (`halftick tape dump | head`): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.CLEAN)
+    except OSError as error:  # no room, no right, no descriptor: nobody below could add to it
+        what = f"{error.strerror or error}: file={error.filename or 'none'}"
+        print(f"halftick: {what}", file=sys.stderr)
+        return int(Exit.DIRTY)
     return int(Exit.CLEAN)
 
 

@@ -13,7 +13,7 @@ import time
 from urllib.parse import urlsplit
 
 PERIOD_S = 1.0
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 _OUR_OWN = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # says nothing of the exchange
 
 
