@@ -19,7 +19,7 @@ from typing import Any
 
 from engine.host.events import Note
 from engine.host.fleet import ExchangePlan, Fleet
-from engine.host.latch import Halt
+from engine.host.halts import Halts
 from engine.host.plan import Part, Role
 from engine.host.processes import Child
 
@@ -30,11 +30,11 @@ GoesOn = Callable[[], bool]  # serves the control socket meanwhile
 
 
 def bring_up(
-    fleet: Fleet, halt: Halt | None, exchange: ExchangePlan | None, note: Note, goes_on: GoesOn
+    fleet: Fleet, halts: Halts, exchange: ExchangePlan | None, note: Note, goes_on: GoesOn
 ) -> dict[str, Any]:
     """Lay out the run and start its processes; return the exchange's ready line, {} without one.
 
-    halt: what is still in force from an earlier run.
+    halts: what is in force, from an earlier run or since this one began to start.
     """
     ready: dict[str, Any] = {}
     fleet.lay_out()
@@ -43,6 +43,7 @@ def bring_up(
     fleet.claim_wallet()  # only now is it known where we trade, and in paper mode as whom
     if not goes_on():
         return ready
+    halt = halts.in_force
     if halt is not None:
         fleet.tell_core(halt.code, is_engaged=True)
         note("run", "halted", f"still, since {halt.at}: {halt.reason}: {halt.detail}")

@@ -130,7 +130,7 @@ class Supervisor:
             self._take_place()
             self._halts.load()
             self.exchange_ready = bring_up(
-                self.fleet, self._halts.in_force, self._exchange, self._note, self._goes_on
+                self.fleet, self._halts, self._exchange, self._note, self._goes_on
             )
             if self.exchange_ready:
                 self._probe = VenueProbe(self.exchange_ready["rest"])

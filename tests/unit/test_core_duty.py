@@ -15,6 +15,7 @@ from core_driver import (
     UP,
     account,
     book,
+    cash,
     fill,
     instrument,
     params,
