@@ -173,7 +173,12 @@ class ClobMarketFeed:
             self._disbelieve(books)
 
     def _tradable(self) -> list[Instrument]:
-        return [each for each in self._instruments if not each.is_resolved]
+        """Return what is worth a book; one adopted when it was closed already will have none."""
+        return [
+            each
+            for each in self._instruments
+            if not each.is_resolved and not (each.is_adopted and each.status is MarketStatus.CLOSED)
+        ]
 
     def _open(self) -> dict[int, str]:
         """Return what is subscribed of markets that are not closed: the others owe us no book."""

@@ -2,7 +2,9 @@
 
 The stream tells quickly, `feeds.clob_private` tells surely; both share one memory of what was told.
 A full queue makes records wait here, never vanish; when too much waits, the socket is dropped and
-read back once there is room.
+read back once there is room. The feed's status, with the time of the last complete read-back, is
+told twice a second by the duty loop: a feed that stands still falls silent. It takes the way of all
+records, so whatever it vouches for has arrived before it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from engine.host.secrets import Account
 from engine.wire.codes import Connection as State
 from engine.wire.codes import Kind, Source
 from engine.wire.records import new, words
-from feeds.clob_private import PrivateReader
+from feeds.clob_private import Adopt, PrivateReader
 from feeds.connection import Connection, Pace
 from feeds.instruments import Instruments
 from feeds.outbox import Outbox
@@ -39,8 +41,10 @@ COUNTERS = (
     "queue_full",
     "queue_waiting",
     "readbacks",
+    "readbacks_incomplete",
     "readback_errors",
 )
+SIGN_OF_LIFE_NS = 500_000_000
 
 
 class ClobUserFeed:
@@ -55,20 +59,30 @@ class ClobUserFeed:
         queue: Queue,
         account: Account,
         url: str,
+        adopt: Adopt,
     ) -> None:
-        """url: of the user channel.  account: its API credentials are enough."""
+        """account: its API credentials are enough.  url: of the user channel.  adopt: as of a
+        PrivateReader."""
         self._context = context
         self._instruments = instruments
         self._account = account
         self._outbox = Outbox(queue)
         self._decoder = UserDecoder(instruments, account)
         self._reader = PrivateReader(
-            context, instruments, account, self._decoder, self._outbox, self._tell
+            context,
+            instruments,
+            account,
+            self._decoder,
+            self._outbox,
+            tell=self._tell,
+            adopt=adopt,
+            completed=self._tell_status,
         )
         self._connection = Connection(
             self.name, url, Pace.of(context.settings), self, context, counters="user_"
         )
         self._handled = 0
+        self._told_ns = 0
         self._work_next: Callable[[], None] | None = None
 
     def on_arrival(self, work_next: Callable[[], None]) -> None:
@@ -91,6 +105,11 @@ class ClobUserFeed:
             counters = self._context.counters
             counters.set(counters.index("queue_full"), self._outbox.times_full)
             counters.set(counters.index("queue_waiting"), self._outbox.waiting)
+        elif (
+            self._connection.is_started
+            and self._context.clock.now_ns() - self._told_ns >= SIGN_OF_LIFE_NS
+        ):
+            self._tell_status()
         return handled
 
     def close(self) -> None:
@@ -131,24 +150,28 @@ class ClobUserFeed:
 
     def status(self, connection: State) -> None:
         """Tell the core that the stream has changed; a new one is followed by reading back."""
-        record = new(Kind.FEED_STATUS)
-        record["source"] = record["feed"] = Source.CLOB_USER
-        record["local_ns"] = self._context.clock.now_ns()
-        record["connection"] = connection
-        record["connects"] = self._connection.connects
-        record["errors"] = self._connection.errors
-        self._outbox.put(words(record))
+        self._tell_status()
         if connection == State.CONNECTED:
-            self._reader.ask(with_balances=True)
+            self._reader.ask()
 
     def repeat(self, *, to_new_core: bool) -> None:
         """Tell a new core whether our fills are seen; of this queue nothing is ever missed."""
         if to_new_core and self._connection.is_started:
-            self.status(self._connection.state)
+            self._tell_status()
 
     def expects_data(self) -> bool:
         """Return False: an account that does nothing hears nothing, for hours."""
         return False
+
+    def _tell_status(self) -> None:
+        record = new(Kind.FEED_STATUS)
+        record["source"] = record["feed"] = Source.CLOB_USER
+        record["local_ns"] = self._told_ns = self._context.clock.now_ns()
+        record["connection"] = self._connection.state
+        record["connects"] = self._connection.connects
+        record["errors"] = self._connection.errors
+        record["read_back_ns"] = self._reader.read_back_ns
+        self._outbox.put(words(record))
 
     def _tell(self, news: News) -> None:
         self._outbox.put(news.records())

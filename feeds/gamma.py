@@ -2,21 +2,22 @@
 
 Markets come by slug and by series. The market channel may never say that a market has ended, so
 Gamma is asked about every market that is not resolved, on and on; of what it says, only changes are
-announced, and never backwards: a market that was closed once does not open again.
+announced, and never backwards: a market that was closed once does not open again. Markets no
+setting names are adopted where the account has traded them: what earlier runs have left is at risk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.wire.codes import Source
-from feeds.gamma_market import parse_market
+from feeds.gamma_market import is_resolved, names_token, parse_market
 from feeds.instruments import (
     UNRESOLVED,
     Instrument,
@@ -33,11 +34,14 @@ COUNTERS = (
     "gamma_errors",
     "markets",
     "markets_refused",
+    "tokens_resolved",
+    "tokens_unlisted",
     "venue_reachable",
 )
 PAGE_MARKETS = 100
 PAGES_MAX = 50
 REFUSED_MAX = 1_000
+TOKENS_PER_QUESTION = 20  # 80 digits each: what a URL holds
 JITTER = 0.2
 
 
@@ -66,6 +70,7 @@ class GammaFeed:
         self._slugs = list(context.markets["slugs"])
         self._series_ids = [str(each) for each in context.markets["series_ids"]]
         self._refused: set[str] = set()
+        self._resolved = 0
         self._announced = 0
         self._failures = 0
         self._rest: Rest | None = None
@@ -103,6 +108,39 @@ class GammaFeed:
                         payout=each.payout,
                     )
                 )
+
+    async def adopt(self, token_ids: set[str]) -> set[str]:
+        """List the markets of some tokens; return those of markets that are over: not listed.
+
+        A token that is in the registry afterwards is listed; one that is neither is counted and
+        named in the error log, and may be asked about again.
+        """
+        assert self._rest is not None, "started"
+        wanted = sorted(each for each in token_ids if self._instruments.find(each) is None)
+        resolved: set[str] = set()
+        for first in range(0, len(wanted), TOKENS_PER_QUESTION):
+            part = wanted[first : first + TOKENS_PER_QUESTION]
+            try:
+                found = await _by_tokens(self._rest, part)
+            except Unreachable as error:
+                self._context.count("gamma_errors")
+                self._context.errors.record(self.name, error)
+                break
+            over = [raw for raw in found if is_resolved(raw)]
+            resolved |= {each for each in part if any(names_token(raw, each) for raw in over)}
+            self._accept([raw for raw in found if raw not in over], is_adopted=True)
+        unlisted = [t for t in wanted if t not in resolved and self._instruments.find(t) is None]
+        for token_id in unlisted:
+            self._context.errors.record(
+                self.name,
+                MarketRefused(
+                    f"no market is known of a token the account traded: token={token_id}"
+                ),
+            )
+        self._resolved += len(resolved)
+        self._set("tokens_resolved", self._resolved)
+        self._set("tokens_unlisted", len(unlisted))
+        return resolved
 
     async def _run(self, rest: Rest) -> None:
         settings = self._context.settings
@@ -146,7 +184,7 @@ class GammaFeed:
         own = [each for each in self._instruments if each.market.slug == slug]
         return bool(own) and all(each.is_resolved for each in own)
 
-    def _accept(self, found: Iterable[Any]) -> None:
+    def _accept(self, found: Iterable[Any], *, is_adopted: bool = False) -> None:
         """Announce what is new in some market objects."""
         is_new = False
         for raw in found:
@@ -154,7 +192,7 @@ class GammaFeed:
                 market = parse_market(raw)
                 known = self._instruments.of(market.condition_id)
                 if known is None:
-                    known = self._admit(market)
+                    known = self._admit(market, is_adopted)
                     is_new = True
             except MarketRefused as error:
                 self._refuse(error)
@@ -163,7 +201,7 @@ class GammaFeed:
         if is_new:
             self._instruments.save(self._runtime_dir)
 
-    def _admit(self, market: Market) -> tuple[Instrument, Instrument]:
+    def _admit(self, market: Market, is_adopted: bool) -> tuple[Instrument, Instrument]:
         taken = [token for token in market.tokens if self._instruments.find(token)]
         if taken:
             raise MarketRefused(f"token of another market: slug={market.slug}, token={taken[0]}")
@@ -171,11 +209,14 @@ class GammaFeed:
             raise MarketRefused(
                 f"no room for another market: slug={market.slug}, instruments={self._indices_max}"
             )
-        pair = self._instruments.add(market)
+        pair = self._instruments.add(market, is_adopted=is_adopted)
         self._announce(pair)
         self._set("markets", len(self._instruments) // 2)
         self._context.log.event(
-            "market", slug=market.slug, index=pair[0].index, generation=market.generation
+            "market adopted" if is_adopted else "market",
+            slug=market.slug,
+            index=pair[0].index,
+            generation=market.generation,
         )
         return pair
 
@@ -227,6 +268,19 @@ async def _by_slug(rest: Rest, slug: str) -> list[Any]:
     return _markets(await rest.get("/markets", parameters)) or _markets(
         await rest.get("/markets", {**parameters, "closed": "true"})
     )
+
+
+async def _by_tokens(rest: Rest, token_ids: Sequence[str]) -> list[Any]:
+    """Return the markets of some tokens, open or closed; a directory may answer with others."""
+    found: list[Any] = []
+    for closed in ("false", "true"):
+        missing = [each for each in token_ids if not any(names_token(raw, each) for raw in found)]
+        if missing:
+            named = [("clob_token_ids", each) for each in missing]
+            limit = ("limit", str(PAGE_MARKETS))
+            page = _markets(await rest.get("/markets", [*named, ("closed", closed), limit]))
+            found += [raw for raw in page if any(names_token(raw, each) for each in missing)]
+    return found
 
 
 async def _by_series(rest: Rest, series_id: str) -> list[Any]:

@@ -7,6 +7,7 @@ Source: Gamma's API description; recorded pages are in the contract tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ PROTOCOL_V2_ZERO_BITS = ((1 << 64) - 1) << 40  # reserved bits of a protocol V2 
 FEE_EXPONENTS = (1, 2)
 WHOLE_PAYOUTS = (0, MICROS // 2, MICROS)
 UINT32_MAX = (1 << 32) - 1
+_DIGITS = re.compile("[0-9]+", re.ASCII)
 
 
 def parse_market(raw: Mapping[str, Any]) -> Market:
@@ -32,6 +34,17 @@ def parse_market(raw: Mapping[str, Any]) -> Market:
         return _parse(slug, raw)
     except (ValueError, TypeError, OverflowError, msgspec.DecodeError) as error:
         raise MarketRefused(f"market refused: slug={slug}, {error}") from None
+
+
+def names_token(raw: Mapping[str, Any], token_id: str) -> bool:
+    """Return whether a Gamma object names a token as one of its outcomes, by either protocol."""
+    texts = (str(raw.get(name, "")) for name in ("clobTokenIds", "positionIds"))
+    return any(token_id in _DIGITS.findall(text) for text in texts)
+
+
+def is_resolved(raw: Mapping[str, Any]) -> bool:
+    """Return whether a Gamma object's payouts are final, however little else it says."""
+    return _status(raw)[0] is MarketStatus.RESOLVED
 
 
 def _parse(slug: str, raw: Mapping[str, Any]) -> Market:

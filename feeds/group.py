@@ -117,7 +117,7 @@ def build_group(
             queue = QueueWriter(runtime.ring(PRIVATE_RING), runtime.run_id)
             ends.held.append(queue)
             url = context.venue["user_ws_url"]
-            user_feed = ClobUserFeed(context, instruments, queue, secrets, url)
+            user_feed = ClobUserFeed(context, instruments, queue, secrets, url, gamma_feed.adopt)
             feeds.append(user_feed)
             duties.append(user_feed)
         duties.append(CoreWatch(context, runtime.counters("core"), feeds))

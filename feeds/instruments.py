@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engine.wire.codes import FeeCurve, Kind, MarketStatus, Source
+from engine.wire.codes import FeeCurve, Flag, Kind, MarketStatus, Source
 from engine.wire.records import new, words
 from feeds.numbers import token_number
 from feeds.token_table import TICK, TokenTable
@@ -50,13 +50,17 @@ class Market:
 
 @dataclass(slots=True)
 class Instrument:
-    """One token of a market. outcome: 0 = Up or Yes.  status and payout are the last ones heard."""
+    """One token of a market. outcome: 0 = Up or Yes.  status and payout are the last ones heard.
+
+    is_adopted: listed because the account has traded it, not because `[markets]` names it.
+    """
 
     index: int
     outcome: int
     market: Market
     status: MarketStatus = MarketStatus.UNKNOWN
     payout: int = UNRESOLVED
+    is_adopted: bool = False
 
     @property
     def token_id(self) -> str:
@@ -107,11 +111,14 @@ class Instruments:
         """Return a condition's instruments, None if it is not ours."""
         return self._of_condition.get(condition_id)
 
-    def add(self, market: Market) -> tuple[Instrument, Instrument]:
+    def add(self, market: Market, *, is_adopted: bool = False) -> tuple[Instrument, Instrument]:
         """Give a new market its two indices; its status is still to be announced."""
         assert market.condition_id not in self._of_condition, f"market known: slug={market.slug}"
         first = len(self._by_index) + 1
-        pair = Instrument(first, 0, market), Instrument(first + 1, 1, market)
+        pair = (
+            Instrument(first, 0, market, is_adopted=is_adopted),
+            Instrument(first + 1, 1, market, is_adopted=is_adopted),
+        )
         for instrument in pair:
             self._by_index[instrument.index] = instrument
             self.table.add(instrument.index, instrument.token_id, market.tick)
@@ -169,6 +176,7 @@ def instrument_rows(
         record["complement"] = each.complement
         record["outcome"] = each.outcome
     records["source"] = Source.GAMMA
+    records["flags"] = Flag.SNAPSHOT if pair[0].is_adopted else Flag.NONE
     records["local_ns"] = local_ns
     records["condition_id"] = np.void(market.condition_id)
     records["generation"] = market.generation

@@ -72,7 +72,8 @@ class Flag(IntFlag):
     TOUCH = 4  # LEVELS: best_bid / best_ask hold the venue's claim after the whole frame
     BATCH = 8  # TIMER: opens a batch; PUBLISHED closes it
     PUBLISHED = 16
-    SNAPSHOT = 32  # ORDER_STATE, FILL, BALANCE: read back by REST, not streamed
+    SNAPSHOT = 32  # ORDER_STATE, FILL, BALANCE: read back by REST, not streamed;
+    # INSTRUMENT: of a market the account has traded and the configuration does not name
 
 
 class Side(IntEnum):

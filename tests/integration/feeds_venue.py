@@ -48,6 +48,9 @@ class Venue:
         self.sends_dumps = True
         self.books: dict[str, dict[str, Any]] = {}  # by token, what REST says
         self.mute: set[str] = set()  # tokens no dump is sent of
+        self.left: list[dict[str, Any]] = []  # markets only a question by token finds
+        self.shares: dict[str, str] = {}  # balances by token
+        self.dribbles: set[str] = set()  # paths answered a byte at a time, without an end
         self.away: tuple[int, str, str] | None = None  # status, what paths begin with, where to
         self.market = {
             "slug": "window",
@@ -117,7 +120,14 @@ class Venue:
 
     @web.middleware
     async def _send_away(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Redirect some paths."""
+        """Redirect some paths, and keep whoever asks for others waiting for ever."""
+        if request.path in self.dribbles:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while request.path in self.dribbles:
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
+            return response
         if self.away is None or not request.path.startswith(self.away[1]):
             answer: web.StreamResponse = await handler(request)
             return answer
@@ -155,8 +165,20 @@ class Venue:
         return socket
 
     async def _gamma(self, request: web.Request) -> web.Response:
-        wanted = request.query.get("slug") == self.market["slug"]
         closed = request.query.get("closed") == "true"
+        if tokens := request.query.getall("clob_token_ids", []):
+            return web.json_response(
+                [
+                    each
+                    for each in self.left
+                    if closed == each["closed"]
+                    and any(token in json.loads(each["clobTokenIds"]) for token in tokens)
+                ]
+            )
+        wanted = request.query.get("slug") in (self.market["slug"], *(x["slug"] for x in self.left))
+        if wanted and request.query["slug"] != self.market["slug"]:
+            named = [x for x in self.left if x["slug"] == request.query["slug"]]
+            return web.json_response([each for each in named if closed <= each["closed"]])
         return web.json_response(
             [self.market] if wanted and closed <= self.market["closed"] else []
         )
@@ -179,7 +201,10 @@ class Venue:
 
     async def _balance(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
-        return web.json_response({"balance": "1000000000", "allowances": {"0x1": str(2**256 - 1)}})
+        balance = "1000000000"
+        if (token := request.query.get("token_id")) is not None:
+            balance = self.shares.get(token, "0")
+        return web.json_response({"balance": balance, "allowances": {"0x1": str(2**256 - 1)}})
 
 
 class FeedProcess:
@@ -246,6 +271,11 @@ class FeedProcess:
         """Return (instrument, connection) of each FEED_STATUS so far."""
         found = self.records(Kind.FEED_STATUS, rows)
         return [(int(each["instrument"]), int(each["connection"])) for each in found]
+
+    def read_back_ns(self) -> int:
+        """Return when the last complete read-back began, as the feed has told it; 0: none."""
+        told = self.records(Kind.FEED_STATUS, self.told)
+        return int(told[-1]["read_back_ns"]) if told else 0
 
     def counters(self) -> dict[str, int]:
         """Return the process's counters; nothing before it has made them."""
