@@ -20,7 +20,7 @@ import numpy as np
 from engine.wire.codes import Connection as State
 from engine.wire.codes import Kind, MarketStatus, Source
 from engine.wire.records import new, words
-from feeds import quiet
+from feeds import quiet, snapshot_watch
 from feeds.connection import Connection, Pace
 from feeds.instruments import Instrument, Instruments
 from feeds.market_intake import Intake
@@ -28,6 +28,7 @@ from feeds.market_lines import Lines
 from feeds.port import Context, MalformedFrame, Publisher, Session
 from feeds.quiet import QuietWatch
 from feeds.rehearsal import Rehearsal
+from feeds.snapshot_watch import SnapshotWatch
 from feeds.token_table import BOOKS
 
 COUNTED = ("frames", "bytes", "records", "fallback_decodes", "unknown_events", "unknown_ids")
@@ -42,6 +43,7 @@ COUNTERS = (
     "pings",
     "rotations",
     *quiet.COUNTERS,
+    *snapshot_watch.COUNTERS,
 )
 ROTATE_MS = 600_000
 SUBSCRIBE_TOKENS_MAX = 100
@@ -75,10 +77,12 @@ class ClobMarketFeed:
         self._url = url
         self._lines = Lines(self, self._connect, rotate_ns)
         self._quiet = QuietWatch(context, instruments.table, self._disbelieve)
+        self._snapshots = SnapshotWatch(context, instruments.table)
         self._subscribed: dict[int, str] = {}
         self._suspects: dict[int, int] = {}  # instrument -> books seen when it became one
         self._asked_ns = 0
         self._asked_times = 0
+        self._is_answered = False
         self._version = 0
         self._rehearsal = Rehearsal(context, folder)
         self._shown = 0, 0
@@ -104,6 +108,8 @@ class ClobMarketFeed:
             self._rotate(now_ns)
             if self._lines.state is State.CONNECTED:
                 self._quiet.look(self._open, now_ns)
+                if overdue := self._snapshots.overdue(self._subscribed, now_ns):
+                    self._subscribe_anew(overdue)
         frames, records = self._shown
         if self._intake.frames != frames or self._intake.records != records:
             self._show_counts()
@@ -128,11 +134,14 @@ class ClobMarketFeed:
             self.status(self._lines.state)
         self._suspect(self._open())
         self._asked_ns = 0
+        if self._is_answered:  # a socket that has answered is asked as often again
+            self._asked_times, self._is_answered = 0, False
 
     def status(self, connection: State) -> None:
         """Tell the core that the connection has changed; a new one brings every book."""
         if connection is State.CONNECTED:
             self._suspects.clear()
+            self._snapshots.expect(self._open(), self._context.clock.now_ns())
         self._intake.publish(self._status_rows(connection, [0]))
 
     def expects_data(self) -> bool:
@@ -196,8 +205,10 @@ class ClobMarketFeed:
                 self._lines.start()
             return
         gone = [token for index, token in self._subscribed.items() if index not in wanted]
-        fresh = [token for index, token in wanted.items() if index not in self._subscribed]
+        new = [index for index in wanted if index not in self._subscribed]
+        fresh = [wanted[index] for index in new]
         self._subscribed = wanted
+        self._snapshots.expect(new, self._context.clock.now_ns())
         for operation, tokens in (("unsubscribe", gone), ("subscribe", fresh)):
             for chunk in _chunks(tokens):
                 self._lines.send(_operation(operation, chunk))
@@ -227,13 +238,17 @@ class ClobMarketFeed:
         self._suspects.update({index: int(books[index]) for index in indices})
 
     def _look_after_suspects(self) -> None:
-        """Ask for dumps of disbelieved books; a socket that does not answer is dropped."""
+        """Ask for dumps of disbelieved books; a socket that answers for none of them is dropped.
+
+        Where some come, those that do not are the tokens' own fault: they are asked for rarely.
+        """
         books = self._instruments.table.rows[:, BOOKS]
         for index, seen in list(self._suspects.items()):
             if books[index] > seen or index not in self._subscribed:
+                self._is_answered = self._is_answered or books[index] > seen
                 del self._suspects[index]
         if not self._suspects:
-            self._asked_times = 0
+            self._asked_times, self._is_answered = 0, False
             return
         now_ns = self._context.clock.now_ns()
         if now_ns - self._asked_ns < RESUBSCRIBE_NS:
@@ -241,11 +256,18 @@ class ClobMarketFeed:
         self._asked_ns = now_ns
         self._asked_times += 1
         if self._asked_times > RESUBSCRIBES_MAX:
-            self._asked_times = 0
-            self._lines.drop("no fresh dump")
+            if self._is_answered:
+                self._snapshots.expect(self._suspects, now_ns)
+                self._suspects.clear()
+            else:
+                self._lines.drop("no fresh dump")
+            self._asked_times, self._is_answered = 0, False
             return
+        self._subscribe_anew(self._suspects)
+
+    def _subscribe_anew(self, indices: Iterable[int]) -> None:
         self._context.count("resubscribes")
-        for chunk in _chunks(self._subscribed[index] for index in self._suspects):
+        for chunk in _chunks(self._subscribed[index] for index in indices):
             self._lines.send(_operation("unsubscribe", chunk))
             self._lines.send(_operation("subscribe", chunk))
 

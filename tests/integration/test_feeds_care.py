@@ -10,6 +10,8 @@ import pytest
 from feeds_support import DOWN, UP, book, change, price_change, spaced
 from feeds_venue import DEADLINE_S, FeedProcess, Venue, run_file
 
+from engine.core_duty import COUNTERS as CORE_COUNTERS
+from engine.host.duty import create_counters
 from engine.wire.codes import Connection, Flag, Kind
 
 DIALLED = [(0, Connection.CONNECTING), (0, Connection.CONNECTED)]
@@ -142,4 +144,38 @@ async def test_a_token_that_is_merely_quiet_is_left_alone(
     await _quiet_down(feed, venue, "book_checks")
     assert feed.states() == DIALLED
     assert feed.counters()["book_check_misses"] == 0
+    assert await feed.stop() == (0, "")
+
+
+async def test_a_token_whose_first_dump_was_lost_gets_another(tmp_path: Path, venue: Venue):
+    """Its subscription alone is made anew, on the same socket, until its book has come."""
+    venue.mute = {DOWN}
+    feed = FeedProcess(run_file(tmp_path, venue.urls, snapshot_ms=200))
+    await feed.start()
+    await feed.until(lambda: feed.counters().get("snapshots_missed", 0) > 1)
+    venue.mute = set()
+    await feed.until(lambda: _dumps(feed, 2) == 1)
+    assert _dumps(feed, 1) == 1
+    assert all(asked["assets_ids"] == [DOWN] for asked in venue.received[1:])
+    assert feed.states() == DIALLED
+    assert await feed.stop() == (0, "")
+
+
+async def test_one_mute_token_costs_its_siblings_no_socket(tmp_path: Path, venue: Venue):
+    """A core that wants everything again gets what there is; the mute token is asked for rarely."""
+    feed = FeedProcess(run_file(tmp_path, venue.urls, snapshot_ms=60_000))
+    await feed.start()
+    await feed.until(lambda: _dumps(feed, 1) == 1 and _dumps(feed, 2) == 1)
+    venue.mute = {DOWN}
+    counters = create_counters(feed.runtime.counters("core"), CORE_COUNTERS)
+    counters.add(counters.index("snapshots_wanted"))
+    await feed.until(lambda: _dumps(feed, 1) == 2)
+    await feed.until(lambda: feed.counters()["resubscribes"] == 3)
+    asked = len(venue.received)
+    venue.mute = set()
+    counters.add(counters.index("snapshots_wanted"))
+    await feed.until(lambda: _dumps(feed, 2) == 2)
+    assert len(venue.received) > asked
+    assert len(venue.market_sockets) == 1
+    counters.close()
     assert await feed.stop() == (0, "")
