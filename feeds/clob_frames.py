@@ -219,7 +219,7 @@ class PatientDecoder:
             for raw in self._list.decode(frame) if is_list else [frame]:
                 event = self._head.decode(raw).event_type
                 self._event(event, raw, local_ns, decoded)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
             reason = f"{event or 'frame'} refused: {error}"
             raise MalformedFrame(reason, is_book_lost=event not in BOOKLESS_EVENTS) from None
         return decoded

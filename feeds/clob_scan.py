@@ -28,6 +28,7 @@ from engine.wire.records import BODY_WORD, LEVELS_PER_RECORD, RECORD_WORDS
 from feeds import clob_names as names
 from feeds.clob_levels import MICROS, Rows, book_side, changes_list, is_price, side_in
 from feeds.json_walk import Pair, after_value, key_at, list_begin, name_word, string_at
+from feeds.numbers import MILLISECONDS_END
 from feeds.text import Text, hash_prefix_in, integer_in, micros_in, skip_space
 from feeds.token_table import BOOKS, CLAIM, HEARD_NS, OBJECTS, OPEN_ROW, TICK, find_token
 
@@ -135,6 +136,8 @@ def _object(text, i, begin, local_ns, slots, rows, out):  # type: ignore[no-unty
                 bit = names.SAW_TIME
                 value = venue_ms = integer_in(text, first, end)
                 if end - first != MILLISECONDS_DIGITS or text[first] == 0x30:
+                    return -1, begin
+                if value >= MILLISECONDS_END:
                     return -1, begin
             elif name == names.HASH and length == 4:
                 bit = names.SAW_HASH

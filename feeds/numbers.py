@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 MICROS = 1_000_000
 UINT256_END = 1 << 256
+MILLISECONDS_END = 4_102_444_800_000  # the year 2100; some way further on int64 nanoseconds end
 
 _PLAIN = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})", re.ASCII)
 _MILLISECONDS = re.compile(r"[1-9][0-9]{12}", re.ASCII)
@@ -56,7 +57,7 @@ def micros_of_number(value: object) -> int:
 def venue_ns(timestamp: str | int) -> int:
     """Return the venue's millisecond stamp as epoch nanoseconds; ValueError in any other unit."""
     text = str(timestamp)
-    if not _MILLISECONDS.fullmatch(text):
+    if not _MILLISECONDS.fullmatch(text) or int(text) >= MILLISECONDS_END:
         raise ValueError(f"not epoch milliseconds: timestamp={text[:40]!r}")
     return int(text) * 1_000_000
 
@@ -66,7 +67,7 @@ def venue_ns_lenient(timestamp: str | int | None) -> int:
     text = "" if timestamp is None else str(timestamp)
     if text in ("", "0"):
         return 0
-    if _SECONDS.fullmatch(text):
+    if _SECONDS.fullmatch(text) and int(text) * 1_000 < MILLISECONDS_END:
         return int(text) * 1_000_000_000
     return venue_ns(text)
 

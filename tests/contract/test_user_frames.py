@@ -234,6 +234,9 @@ def test_a_trade_without_our_part_asks_for_reading_back():
         json.dumps({**_trade("MATCHED"), "taker_order_id": "0x" + "ab" * 31}).encode(),
         json.dumps({**_trade("MATCHED"), "taker_order_id": "0x" + "ab " * 21 + "a"}).encode(),
         b"[" + json.dumps(_trade("MATCHED")).encode() + b",{]",
+        json.dumps({**_trade("MATCHED"), "timestamp": "9999999999999"}).encode(),
+        json.dumps({**_trade("MATCHED"), "match_time": "9999999999"}).encode(),
+        json.dumps({**_trade("MATCHED"), "match_time": int("9" * 400)}).encode(),
     ],
 )
 def test_bad_messages_are_refused(frame):

@@ -68,9 +68,18 @@ def test_one_bad_entry_refuses_the_whole_frame(over):
     assert refused.value.is_book_lost
 
 
-@pytest.mark.parametrize("stamp", ["0", "", "1777366994", "1777366994943000", "-1", None, 1.5, "x"])
-def test_stamps_in_another_unit_are_refused(stamp):
-    """Zero, seconds, microseconds and nonsense are no stamps of the venue."""
+YEAR_2248, BEYOND_INT64, LONG = 8_772_710_400_000, "9999999999999", int("9" * 400)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        *("0", "", "1777366994", "1777366994943000", "-1", None, 1.5, "x"),
+        *(YEAR_2248, str(YEAR_2248), BEYOND_INT64, -STAMP_MS, LONG),
+    ],
+)
+def test_stamps_that_are_no_times_of_the_venue_are_refused(stamp):
+    """Zero, seconds, microseconds, nonsense, and times no clock of the venue will show."""
     with pytest.raises(MalformedFrame):
         _decode(price_change(change(), stamp=stamp))
 
