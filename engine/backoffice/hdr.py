@@ -15,6 +15,7 @@ import numpy as np
 
 DIGITS = 3
 P50, P99, P999 = Fraction(1, 2), Fraction(99, 100), Fraction(999, 1000)
+MAX = Fraction(1)
 
 _POWERS = 1 << np.arange(63, dtype=np.int64)
 

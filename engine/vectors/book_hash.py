@@ -25,6 +25,7 @@ def _facts(row: Row) -> Iterable[Fact]:
         tick_size=book["tick_size"],
         neg_risk=book["neg_risk"],
         last_trade_price=book["last_trade_price"],
+        version=book.get("version", ""),
     )
     yield "sha1", row["sha1"], summary.hash()
 

@@ -41,6 +41,15 @@ def rows_of(parent: Row, key: str, where: str = "") -> list[Row]:
     return rows
 
 
+def sections_of(document: Row, known: Iterable[str]) -> list[str]:
+    """Return which of a kind's sections a file has; VectorFileError where it has none of them."""
+    names = list(known)
+    found = [name for name in names if name in document]
+    if not found:
+        raise VectorFileError(f"a section of its kind is needed: known={', '.join(names)}")
+    return found
+
+
 def cases_of(
     document: Row, key: str, facts: Callable[[Row], Iterable[Fact]], *, prefix: str = ""
 ) -> Iterator[Case]:

@@ -6,12 +6,21 @@ it is within half a unit of the last printed decimal, and one quantum of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 
 from engine.math.fees import CURVE_LEGACY, CURVE_V2, fee_micros
-from engine.vectors.case import Case, Fact, NotComputed, Row, VectorFileError, cases_of, rows_of
+from engine.vectors.case import (
+    Case,
+    Fact,
+    NotComputed,
+    Row,
+    VectorFileError,
+    cases_of,
+    rows_of,
+    sections_of,
+)
 from engine.vectors.values import decimal, exact_micros, exponent
 from signer.amounts import ONE
 from signer.budget import pre_fee_amount
@@ -23,13 +32,21 @@ _QUANTUM = {CURVE_V2: Decimal("0.00001"), CURVE_LEGACY: Decimal("0.0001")}
 
 def cases(document: Row) -> Iterator[Case]:
     """Yield a case for each printed fee and each amount."""
+    for section in sections_of(document, _SECTIONS):
+        yield from _SECTIONS[section](document)
+
+
+def _table_cases(document: Row) -> Iterator[Case]:
     for table in rows_of(document, "tables"):
         rows = table.get("rows")
         if not isinstance(rows, list):
             raise VectorFileError("tables.rows is a list")
         for row in rows:
             yield Case(f"{table.get('label')} {row}", partial(_table_facts, table, row))
-    adjustment = document.get("buy_amount_adjustment")
+
+
+def _amount_cases(document: Row) -> Iterator[Case]:
+    adjustment = document["buy_amount_adjustment"]
     if not isinstance(adjustment, dict):
         raise VectorFileError("buy_amount_adjustment is an object")
     yield from cases_of(adjustment, "vectors", _amount_facts, prefix="buy_amount_adjustment")
@@ -59,3 +76,9 @@ def _amount_facts(row: Row) -> Iterable[Fact]:
         builder_rate=decimal(row["builder_taker_fee_rate"]),
     )
     yield "adjusted_amount", decimal(row["adjusted_amount"]), got
+
+
+_SECTIONS: dict[str, Callable[[Row], Iterator[Case]]] = {
+    "tables": _table_cases,
+    "buy_amount_adjustment": _amount_cases,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from engine.vectors.case import Case, Fact, NotComputed, Row, cases_of
+from engine.vectors.case import Case, Fact, NotComputed, Row, cases_of, sections_of
 from engine.vectors.values import hex_bytes, hex_text, integer
 from signer import relayer, wallet_calls
 from signer.ecdsa import SigningKey
@@ -17,12 +17,9 @@ _CHAIN_ID = 137  # of the lists that do not say
 
 
 def cases(document: Row) -> Iterator[Case]:
-    """Yield the cases of all lists."""
-    yield from cases_of(document, "calls", _call_facts)
-    yield from cases_of(document, "wallet_batches", _wallet_facts)
-    yield from cases_of(document, "safe", _safe_facts)
-    yield from cases_of(document, "proxy", _proxy_facts)
-    yield from cases_of(document, "session", _session_facts)
+    """Yield the cases of the lists that are there."""
+    for section in sections_of(document, _SECTIONS):
+        yield from cases_of(document, section, _SECTIONS[section])
 
 
 def _call_facts(row: Row) -> Iterable[Fact]:
@@ -104,6 +101,13 @@ def _calls(rows: Sequence[Row], target: str) -> Iterator[WalletCall]:
         yield WalletCall(row[target], hex_bytes(row["data"]), integer(row["value"]))
 
 
+_SECTIONS: dict[str, Callable[[Row], Iterable[Fact]]] = {
+    "calls": _call_facts,
+    "wallet_batches": _wallet_facts,
+    "safe": _safe_facts,
+    "proxy": _proxy_facts,
+    "session": _session_facts,
+}
 _CALLS: dict[str, Callable[..., WalletCall]] = {
     "erc20_approve": wallet_calls.erc20_approve,
     "erc1155_set_approval_for_all": wallet_calls.erc1155_set_approval_for_all,

@@ -8,11 +8,13 @@ from engine.vectors.case import Case, Fact, Row, VectorFileError, cases_of
 from signer.ecdsa import SigningKey
 from signer.wallet_addresses import WalletFactories, factories_of, wallet_addresses
 
+_CHAIN_ID = 137  # of a file that does not say
+
 
 def cases(document: Row) -> Iterator[Case]:
     """Yield a case for each owner."""
     try:
-        factories = factories_of(document["chain_id"])
+        factories = factories_of(document.get("chain_id", _CHAIN_ID))
     except (KeyError, TypeError, ValueError) as error:
         raise VectorFileError(f"chain_id: {error}") from None
     return cases_of(document, "vectors", lambda row: _facts(row, factories))

@@ -252,6 +252,43 @@ def test_a_formula_given_nonsense_is_a_difference(shared_dir: Path, topic: str) 
             assert result.checked + result.not_computed == len(HOSTILE)
 
 
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        *(("relayer", section) for section in SECTIONS["relayer"]),
+        ("fees", "tables"),
+        ("fees", "buy_amount_adjustment"),
+        ("orders_v3", "vectors"),
+        ("orders_v3", "contract_baseline"),
+        ("wallets", "chain_id"),
+    ],
+)
+def test_a_file_is_checked_for_the_sections_it_has(
+    shared_dir: Path, tmp_path: Path, name: str, section: str
+) -> None:
+    """A file that lacks one section has fewer rows, all of them compared, and is no failure."""
+    document = json.loads((shared_dir / "vectors" / f"{name}.json").read_text())
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(document))
+    checker = CHECKERS[name.partition("_")[0]]
+    whole = check_file(path, checker)
+    del document[section]
+    path.write_text(json.dumps(document))
+    part = check_file(path, checker)
+    assert (part.error, part.different) == (None, 0)
+    assert 0 < part.equal <= whole.equal
+    assert (part.equal == whole.equal) == (section == "chain_id")
+
+
+def test_a_v2_book_is_hashed_with_its_version(shared_dir: Path) -> None:
+    """The version of a book of protocol V2 is part of its hash, in the eleventh place."""
+    document = json.loads((shared_dir / "vectors/book_hash.json").read_text())
+    (row,) = [row for row in document["vectors"] if "version" in row["book"]]
+    assert is_equal("book_hash", {"vectors": [row]})
+    for version in ("v1", "v3", ""):
+        assert not is_equal("book_hash", {"vectors": [put(row, ("book", "version"), version)]})
+
+
 def test_deep_nesting_is_a_line(tmp_path: Path) -> None:
     """A bomb of brackets is refused by the parser, and named."""
     path = tmp_path / "wallets.json"

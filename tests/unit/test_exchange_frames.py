@@ -20,6 +20,7 @@ from engine.exchange.server.http import Refusal, decode_cursor, encode_cursor
 from engine.exchange.texts import decimal_text
 from engine.math.units import micros_from_text
 from engine.wire.codes import Side, Tif
+from signer.contracts import Generation
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def listing_of(book: dict[str, Any]) -> Listing:
             tokens=(int(book["asset_id"]), 1),
             min_size=micros_from_text(book.get("min_order_size", "5")),
             neg_risk=book.get("neg_risk", False),
+            generation=Generation.V3 if book.get("version") == "v2" else Generation.V2,
         ),
         tick=micros_from_text(book["tick_size"]),
         last_trade_price=book["last_trade_price"],
@@ -89,6 +91,26 @@ def test_dump_is_byte_for_byte_the_recorded_one(shared_dir: Path):
             assert frames.dump_frame(texts) == row["payload"]
             compared += len(books)
     assert compared
+
+
+# As the venue sent it on 2026-10-05, before anybody had traded there.
+V2_DUMP = (
+    '[{"market":"0x017791f201d5a788e0039e511fc1900e5f000000000000000000000000000000",'
+    '"asset_id":"663574927012476832975694178961957910328055987427402067619466963999000625152",'
+    '"timestamp":"1791238858575","hash":"fc3846cab0c35a0977b6e5f605a4e5ff0d0b2277",'
+    '"bids":[],"asks":[],"tick_size":"0.01","event_type":"book","last_trade_price":"",'
+    '"version":"v2"}]\n'
+)
+
+
+def test_a_v2_book_says_so_in_the_stream_and_over_rest():
+    """A book of protocol V2 ends with its version, and its hash covers that."""
+    (book,) = json.loads(V2_DUMP)
+    shown = listing_of(book)
+    assert frames.dump_frame([frames.book_frame(shown, 0)]) == V2_DUMP
+    over_rest = json.loads(frames.rest_book(shown, 0))
+    assert (list(over_rest)[-1], over_rest["version"]) == ("version", "v2")
+    assert over_rest["hash"] == book["hash"]
 
 
 @dataclass(frozen=True)

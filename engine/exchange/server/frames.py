@@ -8,11 +8,13 @@ recorded frames.
 
 from __future__ import annotations
 
-from engine.exchange.book_hash import BookSummary, level_text
+from engine.exchange.book_hash import BookSummary, level_text, version_text
 from engine.exchange.books import Book, Change, Levels
 from engine.exchange.listing import Listing
+from engine.exchange.market import Market
 from engine.exchange.texts import decimal_text
 from engine.wire.codes import Side
+from signer.contracts import Generation
 
 SIDE_NAMES = (Side.BUY.name, Side.SELL.name)
 
@@ -49,7 +51,8 @@ def book_frame(listing: Listing, outcome: int) -> str:
         f'{{"market":"{market.condition_id}","asset_id":"{market.tokens[outcome]}",'
         f'"timestamp":"{book.time_ms}","hash":"{_summary(listing, outcome, bids, asks).hash()}",'
         f'"bids":[{bids}],"asks":[{asks}],"tick_size":"{decimal_text(listing.tick)}",'
-        f'"event_type":"book","last_trade_price":"{listing.last_trade_price}"}}'
+        f'"event_type":"book","last_trade_price":"{listing.last_trade_price}"'
+        f"{version_text(book_version(market))}}}"
     )
 
 
@@ -145,6 +148,11 @@ def market_id(listing: Listing) -> str:
     return str(int(listing.market.condition_id[2:9], 16))
 
 
+def book_version(market: Market) -> str:
+    """Return how the venue's books name the protocol of a market; "" where they do not."""
+    return "v2" if market.generation >= Generation.V3 else ""
+
+
 def _summary(listing: Listing, outcome: int, bids: str, asks: str) -> BookSummary:
     market = listing.market
     return BookSummary(
@@ -157,4 +165,5 @@ def _summary(listing: Listing, outcome: int, bids: str, asks: str) -> BookSummar
         tick_size=decimal_text(listing.tick),
         neg_risk=market.neg_risk,
         last_trade_price=listing.last_trade_price,
+        version=book_version(market),
     )
