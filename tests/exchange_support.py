@@ -118,10 +118,14 @@ class Hand:
         post_only: bool = False,
         expiration_s: int = 0,
         account: Account | None = None,
+        amounts: tuple[int, int] | None = None,
     ) -> Answer | None:
-        """Submit an order of these human terms; return its answer if it came at once."""
+        """Submit an order of these human terms; return its answer if it came at once.
+
+        amounts: maker and taker micros to sign instead of what the terms give.
+        """
         self._hashes += 1
-        amounts = amounts_of(side, price, size, tif, self.listing.tick)
+        amounts = amounts or amounts_of(side, price, size, tif, self.listing.tick)
         before = len(self.answers)
         self.venue.submit(
             Submission(

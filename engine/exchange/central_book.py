@@ -10,8 +10,7 @@ BUY  Up p    BUY  Down ≥ 1 − p         mint: a new full set, one each    bot
 SELL Up p    SELL Down ≤ 1 − p         merge: a full set ends            both get, together 1
 ```
 The maker's price holds and the taker has the improvement. Among orders at one price the older comes
-first; what is left of a partly filled order keeps its place. Orders of one owner do not trade with
-each other: those that a new order reaches are cancelled before it acts (`own_within`).
+first; what is left of a partly filled order keeps its place.
 """
 
 from __future__ import annotations
@@ -21,9 +20,18 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from engine.exchange.books import Book, Change
-from engine.exchange.matching import Fill, Offer, Order, Sweep, Verdict, in_up_terms, sweep
+from engine.exchange.matching import (
+    Fill,
+    Offer,
+    Order,
+    Sweep,
+    Verdict,
+    in_up_terms,
+    other_side,
+    sweep,
+)
 from engine.exchange.texts import MICROS
-from engine.wire.codes import Liquidity, Side
+from engine.wire.codes import Side
 
 Queue = OrderedDict[str, Order]  # oldest first; the first may leave at any time, cheaply
 
@@ -56,9 +64,10 @@ class CentralBook:
         """Make a sweep happen, for its makers too; those that are filled leave."""
         for fill in fills:
             maker = self._resting[fill.maker]
-            maker.count(Fill(maker.limit, fill.size, Liquidity.MAKER))
+            before = maker.left
+            maker.count(other_side(fill, maker, makes_set=maker.outcome != order.outcome))
             side, price = in_up_terms(maker.outcome, maker.side, maker.limit)
-            self._display(side, price, -fill.size)
+            self._display(side, price, maker.left - before)
             if not maker.left:
                 self._leave(maker, side, price)
             order.count(fill)
@@ -79,12 +88,6 @@ class CentralBook:
             side, price = in_up_terms(order.outcome, order.side, order.limit)
             self._display(side, price, -order.left)
             self._leave(order, side, price)
-
-    def own_within(self, order: Order) -> list[str]:
-        """Return the keys of the same owner's resting orders that the order would meet."""
-        if not order.owner:
-            return []
-        return [maker.key for _, maker in self._makers(order) if maker.owner == order.owner]
 
     def refresh(self, _outcome: int) -> list[tuple[Order, Fill]]:
         """Return nothing: here the displayed book follows from orders, never the reverse."""
@@ -126,8 +129,7 @@ class CentralBook:
 
     def _offers(self, order: Order) -> Iterator[Offer]:
         for price, maker in self._makers(order):
-            own_price = MICROS - price if order.outcome else price
-            yield Offer(own_price, maker.left, maker.key, maker.outcome != order.outcome)
+            yield Offer(MICROS - price if order.outcome else price, maker.left, maker)
 
     def _leave(self, order: Order, side: int, price: int) -> None:
         del self._resting[order.key]

@@ -172,15 +172,13 @@ class OrderDesk:
     def _act(self, order: VenueOrder, listing: Listing) -> None:
         """Match an order on the book in force, unless it has ended meanwhile."""
         if order.is_open:
-            for own in listing.pool.own_within(order.terms):
-                self._end(self.orders[own], listing, Status.CANCELED, "own")
             wanted = _without(order.terms, self.dust_of(order.terms))
             self._finish(order, listing, listing.pool.sweep(wanted))
 
     def _finish(self, order: VenueOrder, listing: Listing, sweep: Sweep) -> None:
         """Make a sweep happen, then kill, close or rest the order."""
         terms = order.terms
-        fills, complete = sweep
+        fills, complete, own = sweep
         self._hold(order, 0)
         rest = 0 if complete or terms.is_immediate else _rest_of(terms, fills)
         account = order.submission.account
@@ -189,9 +187,12 @@ class OrderDesk:
         if needed > min(available, account.allowance):
             self._fail(order, refusals.balance_error(available, needed))
             return
+        for key in own:
+            self._end(self.orders[key], listing, Status.CANCELED, "own")
         listing.pool.commit(terms, fills)
         for fill in fills:
             self._take(order, fill, listing)
+        complete = complete or not (terms.is_immediate or terms.left)
         if complete or (terms.is_immediate and fills):
             self._close(order, Status.MATCHED)
             if not complete:
@@ -202,7 +203,7 @@ class OrderDesk:
         elif terms.is_immediate:
             self._kill(order)
         else:
-            self._hold(order, rest)
+            self._hold(order, _rest_of(terms, []))
             self._rest(order, listing)
 
     def _rest(self, order: VenueOrder, listing: Listing) -> None:

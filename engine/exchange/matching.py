@@ -12,6 +12,16 @@ place → judge ─ NO_BOOK, CROSSES ─────────────→ 
 ```
 Time is the caller's: he judges on the book in force when the order arrives and sweeps on the one in
 force when the delay has passed. Source: quant.md §8 `paper_order`; quant.md §1.4 for the cash.
+
+The arithmetic is the contract's `matchOrders`: a fill is so much of what the *maker* gives, and he
+takes floor(given · taker amount / maker amount) of his signed order. A maker who buys gives pUSD,
+so the shares follow from whole micros of it, and may be a few micro-shares fewer than were wanted.
+
+Orders of one owner do not trade with each other. A resting one that the owner's taker reaches is
+cancelled and the taker goes on; one that it does not reach stays, and a killed FOK reaches nothing.
+Evidence: of 712 million trades on chain 905 are between one wallet and itself, so the venue
+prevents them; how is told for its perpetuals only, "CancelMaker"
+(docs.polymarket.com/perps/learn-about-trading/self-trade-prevention).
 """
 
 from __future__ import annotations
@@ -23,7 +33,7 @@ from typing import NamedTuple, Protocol
 
 from engine.exchange.books import Book, Change
 from engine.exchange.texts import MICROS
-from engine.wire.codes import Liquidity, Tif
+from engine.wire.codes import Liquidity, Side, Tif
 
 LOT = 100  # micro-shares: what a budget buys is rounded down to four decimals
 
@@ -40,8 +50,8 @@ class Verdict(Enum):
 class Fill(NamedTuple):
     """A quantity at a price, in micros.
 
-    dust: micros on top of the notional rounded down.  maker: the key of the resting order that
-    gives it, "" where the liquidity is nobody's.
+    dust: micros on top of the notional rounded down, 0 or 1.  maker: the key of the resting order
+    that gives it, "" where the liquidity is nobody's.
     """
 
     price: int
@@ -52,7 +62,7 @@ class Fill(NamedTuple):
 
     @property
     def notional(self) -> int:
-        """pUSD micros: rounded down, but up where the maker of a full set was rounded down."""
+        """pUSD micros: rounded down, or up where the other side was."""
         return self.price * self.size // MICROS + self.dust
 
 
@@ -78,8 +88,29 @@ class Order:
 
     @property
     def left(self) -> int:
-        """Shares still wanted; meaningless for a budget."""
-        return self.size - self.filled
+        """Shares still wanted, and covered by what it may still give; meaningless for a budget."""
+        if self.side == Side.SELL or self.budget:
+            return self.size - self.filled
+        return self._cash_left * MICROS // self.limit if self.limit else 0
+
+    @property
+    def _cash_left(self) -> int:
+        """What a limit buy may still give: pUSD micros, of its signed amount and for its shares.
+
+        A last micro is nothing: rounding leaves it behind, and it must not rest in the book.
+        """
+        cash = min(
+            self.limit * self.size // MICROS - self.spent,
+            self.limit * (self.size - self.filled) // MICROS,
+        )
+        return cash if cash > 1 else 0
+
+    def give(self, want: int) -> Fill:
+        """Return what the order gives as a maker to somebody who wants so many micro-shares."""
+        left = self.left
+        if self.side == Side.SELL:
+            return Fill(self.limit, min(want, left), Liquidity.MAKER)
+        return bought(self.limit, self._cash_left if want >= left else self.limit * want // MICROS)
 
     @property
     def is_immediate(self) -> bool:
@@ -95,21 +126,23 @@ class Order:
 class Offer(NamedTuple):
     """What one resting order or displayed level would give, in the taker's terms.
 
-    maker: as in `Fill`.  makes_set: the maker trades the other token, so the two make or break
-    full sets (a mint, a merge).
+    maker: the resting order; None for liquidity that is nobody's.
     """
 
     price: int
     size: int
-    maker: str = ""
-    makes_set: bool = False
+    maker: Order | None = None
 
 
 class Sweep(NamedTuple):
-    """What a taker would get. complete: the order wants nothing more."""
+    """What a taker would get. complete: the order wants nothing more.
+
+    own: the owner's resting orders that it reaches; they leave when the sweep happens.
+    """
 
     fills: list[Fill]
     complete: bool
+    own: list[str]
 
 
 class Matcher(Protocol):
@@ -134,9 +167,6 @@ class Matcher(Protocol):
     def remove(self, order: Order, /) -> None:
         """Take a resting order out; harmless if it does not rest."""
 
-    def own_within(self, order: Order, /) -> list[str]:
-        """Return the keys of the same owner's resting orders that the order would meet."""
-
     def refresh(self, outcome: int, /) -> list[tuple[Order, Fill]]:
         """Fill resting orders from a displayed book that was replaced."""
 
@@ -152,27 +182,62 @@ class Matcher(Protocol):
 def sweep(order: Order, offers: Iterable[Offer]) -> Sweep:
     """Return what an order gets from offers that come best first and within its limit.
 
-    A budget buys down to four decimals of a share. The two sides of a full set always add up to
-    its size: where the price of one rounds down, the taker's rounds up.
+    A budget buys down to four decimals of a share. What is left when the last offer could have
+    given more is less than a micro of pUSD, and the order wants nothing more.
     """
     fills: list[Fill] = []
+    own: list[str] = []
     left, budget = order.left, order.budget - order.spent
     complete = False
-    for price, available, maker, makes_set in offers:
+    for offer in offers:
+        price, available, maker = offer
+        if maker is not None and order.owner and maker.owner == order.owner:
+            own.append(maker.key)
+            continue
         want = budget * MICROS // price // LOT * LOT if order.budget else left
-        size = min(want, available)
-        if size:
-            dust = 1 if makes_set and price * size % MICROS else 0
-            fill = Fill(price, size, Liquidity.TAKER, dust, maker)
+        fill = _taken(order, offer, min(want, available))
+        if fill.size:
             fills.append(fill)
-            left -= size
+            left -= fill.size
             budget -= fill.notional
         complete = available >= want
         if complete:
             break
     if order.tif == Tif.FOK and not complete:
-        return Sweep([], False)
-    return Sweep(fills, complete)
+        return Sweep([], False, [])
+    return Sweep(fills, complete, own)
+
+
+def bought(price: int, cash: int) -> Fill:
+    """Return the fill of a maker who gives so many micros of pUSD for shares at his price."""
+    size = cash * MICROS // price
+    return Fill(price, size, Liquidity.MAKER, cash - price * size // MICROS)
+
+
+def other_side(fill: Fill, maker: Order, *, makes_set: bool) -> Fill:
+    """Return the maker's fill of a taker's.
+
+    makes_set: the maker trades the other token, so the two make or break full sets (a mint, a
+    merge), whose two sides always add up to the size.
+    """
+    cash = fill.size - fill.notional if makes_set else fill.notional
+    dust = cash - maker.limit * fill.size // MICROS
+    return Fill(maker.limit, fill.size, Liquidity.MAKER, dust)
+
+
+def _taken(order: Order, offer: Offer, size: int) -> Fill:
+    """Return what a taker gets of one offer, if it takes so much; fewer shares where a buyer's
+    whole micros of pUSD do not come to it."""
+    price, _, maker = offer
+    if maker is not None:
+        given = maker.give(size)
+        makes_set = maker.outcome != order.outcome
+        cash = given.size - given.notional if makes_set else given.notional
+        dust = cash - price * given.size // MICROS
+        return Fill(price, given.size, Liquidity.TAKER, dust, maker.key)
+    if order.side == Side.BUY:
+        return Fill(price, size, Liquidity.TAKER)
+    return bought(price, price * size // MICROS)._replace(liquidity=Liquidity.TAKER)
 
 
 def in_up_terms(outcome: int, side: int, price: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """The liquidity of paper trading: our orders against books that are not ours. Pure.
 
 What our orders took is remembered once for both outcomes, per price, until that price disappears
-from the book. Our orders never change the displayed book and never meet each other. A resting order
+from the book. Our orders never change the displayed book; among themselves those of two owners
+never meet, and those of one as anywhere (`matching`). A resting order
 fills at its own limit when a later book has opposite levels at or through it; with a queue model,
 also by public trades at its price, once what was there before it is estimated to be gone.
 Source: quant.md §8 `paper_order`, `queue_model`.
@@ -15,8 +16,9 @@ from typing import NamedTuple
 from engine.exchange.books import Book, Change, Levels
 from engine.exchange.matching import Fill, Offer, Order, Sweep, Verdict, in_up_terms, sweep
 from engine.exchange.queue_model import QueueModel, QueuePlace
+from engine.exchange.texts import MICROS
 from engine.math.units import SIZE_STEP
-from engine.wire.codes import Liquidity, Side
+from engine.wire.codes import Side
 
 
 class _Place(NamedTuple):
@@ -44,13 +46,18 @@ class Pool:
         book = self.books[order.outcome]
         if not book.known:
             return Verdict.NO_BOOK
-        if not _reaches(order, book):
+        if not _reaches(order, book) and not self._own(order):
             return Verdict.PASSIVE
         return Verdict.CROSSES if order.post_only else Verdict.MARKETABLE
 
     def sweep(self, order: Order) -> Sweep:
         """Return what the order would take now, best price first; a FOK all or nothing."""
-        return sweep(order, self._available(order))
+        offers = self._available(order)
+        own = self._own(order)
+        if own:  # what is displayed was there before them
+            is_sale = order.side == Side.SELL
+            offers = iter(sorted([*offers, *own], key=_price, reverse=is_sale))
+        return sweep(order, offers)
 
     def commit(self, order: Order, fills: list[Fill]) -> None:
         """Make a sweep happen: count it in the order, and its quantity as taken."""
@@ -69,10 +76,6 @@ class Pool:
         self.resting.pop(order.key, None)
         self._places.pop(order.key, None)
 
-    def own_within(self, _order: Order) -> list[str]:
-        """Return nothing: our orders never meet each other here."""
-        return []
-
     def drain(self) -> list[tuple[int, list[Change]]]:
         """Return nothing: our orders never change the displayed book."""
         return []
@@ -88,11 +91,10 @@ class Pool:
         out: list[tuple[Order, Fill]] = []
         reached = [o for o in self.resting.values() if o.outcome == outcome and _reaches(o, book)]
         for order in reached:
-            for price, available, _, _ in self._available(order):
-                size = min(order.left, available)
-                if not size:
+            for price, available, _ in self._available(order):
+                fill = order.give(available)
+                if not fill.size:
                     continue
-                fill = Fill(order.limit, size, Liquidity.MAKER)
                 self._take(order, price, fill)
                 out.append((order, fill))
                 if not order.left:
@@ -109,9 +111,8 @@ class Pool:
             if in_up_terms(order.outcome, order.side, order.limit) != (1 - side, price):
                 continue
             place.trade(size)
-            claimed = round(place.claim(order.left))
-            if claimed:
-                fill = Fill(order.limit, claimed, Liquidity.MAKER)
+            fill = order.give(round(place.claim(order.left)))
+            if fill.size:
                 order.count(fill)
                 out.append((order, fill))
                 if not order.left:
@@ -155,6 +156,19 @@ class Pool:
             taken = self.taken(order.outcome, opposite, price)
             yield Offer(price, max(levels[price] - taken, 0))
 
+    def _own(self, order: Order) -> list[Offer]:
+        """Return the owner's resting orders within the limit, on either outcome's book."""
+        if not order.owner:
+            return []
+        side, limit = in_up_terms(order.outcome, order.side, order.limit)
+        out: list[Offer] = []
+        for maker in self.resting.values():
+            up_side, price = in_up_terms(maker.outcome, maker.side, maker.limit)
+            within = price <= limit if side == Side.BUY else price >= limit
+            if maker.owner == order.owner and up_side != side and within:
+                out.append(Offer(MICROS - price if order.outcome else price, maker.left, maker))
+        return out
+
     def _forget(self, outcome: int) -> None:
         """Forget what was taken at prices which the book of `outcome` no longer shows."""
         book = self.books[outcome]
@@ -165,6 +179,10 @@ class Pool:
             gone = [p for p in taken if in_up_terms(outcome, up_side, p)[1] not in levels]
             for price in gone:
                 del taken[price]
+
+
+def _price(offer: Offer) -> int:
+    return offer.price
 
 
 def _reaches(order: Order, book: Book) -> bool:

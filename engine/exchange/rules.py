@@ -61,7 +61,9 @@ def read_terms(submission: Submission, tick: int) -> Order | str:
     """Return what an order's signed amounts mean, or the text that refuses them.
 
     tick: the market's at present, micros. A limit order's amounts must give a price on the grid
-    exactly. A market order (FOK, FAK) has 2 and 4 decimals, so its price is only near the grid.
+    exactly. A market order (FOK, FAK) has 2 and 4 decimals, so its price is only near the grid: its
+    limit is the worst price on the grid that its amounts still admit, as the contract compares
+    them, and a buy whose shares were rounded up does not reach the price it was meant for.
     """
     buy = submission.side == Side.BUY
     maker, taker = submission.maker_amount, submission.taker_amount
@@ -84,11 +86,15 @@ def read_terms(submission: Submission, tick: int) -> Order | str:
             f"order {submission.order_hash} is invalid. Size ({decimal_text(shares)}) "
             f"lower than the minimum: {decimal_text(submission.market.min_size)}"
         )
+    limit = price
+    if submission.tif in (Tif.FOK, Tif.FAK):
+        ratio, step = usd * MICROS, shares * tick
+        limit = (ratio // step if buy else -(-ratio // step)) * tick
     return Order(
         submission.order_hash,
         submission.outcome,
         submission.side,
-        price,
+        limit,
         shares,
         submission.tif,
         submission.post_only,

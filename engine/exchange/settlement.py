@@ -16,7 +16,7 @@ from engine.exchange.accounts import CASH, Accounts
 from engine.exchange.events import Listener
 from engine.exchange.fates import Steps, TradeStatus
 from engine.exchange.listing import Listing
-from engine.exchange.matching import Fill
+from engine.exchange.matching import Fill, other_side
 from engine.exchange.orders import HOUSE, Trade, VenueOrder
 from engine.exchange.rebates import Rebates
 from engine.exchange.rules import VenueRules
@@ -84,7 +84,7 @@ class Settlement:
             legs: Legs = (self._leg(order, fill, mirrored, None),)
         else:
             mirrored = maker.terms.outcome != order.terms.outcome
-            maker_fill = Fill(maker.terms.limit, fill.size, Liquidity.MAKER)
+            maker_fill = other_side(fill, maker.terms, makes_set=mirrored)
             legs = (
                 self._leg(order, fill, mirrored, maker),
                 self._leg(maker, maker_fill, mirrored, order),

@@ -15,7 +15,7 @@ reject     refused, never live: order_hash, maker, token_id, reason
 fill       trade_id, order_hash, maker, condition_id, token_id, side, liquidity "TAKER" | "MAKER",
            price, size, notional, fee (takers only, on top of a buy, out of a sale)
 cancel     over, not filled: order_hash, maker, filled, reason "cancelled" | "expired" | "killed" |
-           "resolved" | "balance" | "own" (it would have met an order of its own owner)
+           "resolved" | "balance" | "own" (a taker of its own owner reached it)
 settle     trade_id, status "MINED" | "CONFIRMED" | "RETRYING" | "FAILED"
 resolve    condition_id, slug, payouts [up, down] micros a share
 payout     condition_id, maker, token_id, shares, cash
@@ -26,9 +26,9 @@ rebate     maker, condition_id, cash
 fault      the scenario struck: number (its place in the file), fault (its kind), where
 ```
 `order.size` is what a full fill at the limit gives; `maker` is the account's address.
-A trade between two orders here is two fills with one `trade_id`. `notional` is rounded down, but up
-for the taker of a mint or merge whose maker was rounded down: the two add up to `size`. FAILED
-reverses every fill of the trade: notional, fee and size.
+A trade between two orders here is two fills with one `trade_id`. `notional` is rounded down, or
+one micro more, as the contract has it: the same for both, and for a mint or merge the two add up to
+`size`. FAILED reverses every fill of the trade: notional, fee and size.
 An order that fails before the desk (credentials, signature, unknown token) leaves no row.
 Rows are written when the loop's turn ends, and before any client is told: a killed process loses at
 most what nobody had heard of.

@@ -65,7 +65,7 @@ class _Run:
         if self.expires_ms is not None and self.expires_ms <= act_ms:
             return "EXPIRED", self.expires_ms
         self._show_through(act_ms)
-        fills, is_complete = self._pool.sweep(self.order)
+        fills, is_complete, _ = self._pool.sweep(self.order)
         self._pool.commit(self.order, fills)
         self._book(act_ms, fills)
         if is_complete:

@@ -53,7 +53,7 @@ class PaperRun:
             if self.expires_ms is not None and self.expires_ms <= act_ms:
                 return "EXPIRED", self.expires_ms
             self._show_through(act_ms)
-            fills, complete = self.pool.sweep(self.order)
+            fills, complete, _ = self.pool.sweep(self.order)
             self.pool.commit(self.order, fills)
             self._book(act_ms, fills)
             if complete:

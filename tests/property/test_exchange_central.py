@@ -154,9 +154,31 @@ class Storm:
             terms, price = trade.order.terms, trade.fill.price
             assert price <= terms.limit if terms.side == Side.BUY else price >= terms.limit
             assert trade.fee == 0 or trade.fill.liquidity == Liquidity.TAKER
+        self.check_settlement()
         for order in self.floor.venue.desk.orders.values():
             terms = order.terms
             assert terms.spent <= terms.budget if terms.budget else terms.filled <= terms.size
+
+    def check_settlement(self) -> None:
+        """Every trade is one that the contract's `matchOrders` would settle, to the micro.
+
+        How: its arithmetic is repeated on the signed amounts alone. A maker who gives so much takes
+        floor(given · taker amount / maker amount); nobody gives more than he signed; the taker of a
+        mint or merge gets at least what his own ratio says. Source: ctf-exchange-v2, `Trading.sol`.
+        """
+        given_of: dict[str, int] = defaultdict(int)
+        for trade in self.floor.venue.trades.values():
+            fill, order = trade.fill, trade.order
+            buys = order.terms.side == Side.BUY
+            given, taken = (fill.notional, fill.size) if buys else (fill.size, fill.notional)
+            signed = order.submission
+            owed = given * signed.taker_amount // signed.maker_amount
+            if fill.liquidity == Liquidity.MAKER:
+                assert taken == owed
+            else:
+                assert taken >= owed or not trade.mirrored
+            given_of[order.order_hash] += given
+            assert given_of[order.order_hash] <= signed.maker_amount
 
     def end(self) -> None:
         """After the payout there is pUSD only, all of it, and nothing is held."""

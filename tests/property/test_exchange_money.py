@@ -151,7 +151,7 @@ def test_a_budget_is_never_overspent_and_used_while_it_can_be(
     pool.books[0].replace({}, asks, 0)
     budget = budget_cents * CENT
     order = Order("x", 0, Side.BUY, cents * CENT, size, Tif.FAK, budget=budget)
-    fills, complete = pool.sweep(order)
+    fills, complete, _ = pool.sweep(order)
     spent = sum(fill.notional for fill in fills)
     depth = {price: shown for price, shown in asks.items() if price <= order.limit}
     assert spent <= budget

@@ -103,6 +103,50 @@ def test_orders_of_one_owner_do_not_meet():
     assert [name for name, _, _, liquidity in floor.fills() if liquidity == "M"] == [other]
 
 
+def test_own_orders_that_a_taker_does_not_reach_stay():
+    """A taker that others fill whole leaves its owner's orders behind them alone."""
+    floor = Floor()
+    floor.give_sets(0, 100)
+    own = floor.send(0, SELL, 50, 10)
+    floor.send(1, BUY, 51, 10, outcome=1)
+    taker = floor.send(0, BUY, 50, 10)
+    assert floor.answers[taker].making == 4_900_000
+    assert floor.venue.desk.orders[own].status == "LIVE"
+    assert floor.book.books[0].asks == {50 * CENT: 10 * MICROS}
+
+
+def test_a_killed_fok_leaves_own_orders_alone():
+    """A FOK that others cannot fill whole is killed, and its owner's resting orders stay."""
+    floor = Floor()
+    floor.give_sets(0, 100)
+    own = floor.send(0, SELL, 50, 10)
+    floor.send(1, BUY, 50, 5, outcome=1)
+    killed = floor.send(0, BUY, 50, 5, Tif.FOK)
+    assert "fully filled or killed" in floor.answers[killed].error
+    assert floor.venue.desk.orders[own].status == "LIVE"
+    assert floor.book.books[0].asks == {50 * CENT: 15 * MICROS}
+
+
+def test_shares_follow_from_whole_micros_of_the_buyer():
+    """5 pUSD for Up at 0.557 want 8.9766; the buyer of Down gives 3.976633, which is 8.976598.
+
+    The rest of the buyer's order is what his rest of pUSD buys: it ends with the last of it.
+    """
+    floor = Floor(tick=1_000)
+    maker = floor.send(0, BUY, 44.3, 20, outcome=1)
+    taker = floor.send(1, BUY, 55.7, 5, Tif.FAK)
+    assert (floor.answers[taker].making, floor.answers[taker].taking) == (4_999_965, 8_976_598)
+    desk = floor.venue.desk
+    terms = desk.orders[maker].terms
+    assert (terms.filled, terms.spent) == (8_976_598, 3_976_633)
+    assert terms.left == (8_860_000 - 3_976_633) * MICROS // 443_000
+    floor.send(1, BUY, 55.7, 100, Tif.FAK)
+    assert (terms.spent, desk.orders[maker].status) == (8_860_000, "MATCHED")
+    assert 0 <= 20 * MICROS - terms.filled <= 2
+    assert floor.book.books[0].asks == {}
+    assert floor.wealth() == 3 * CASH_MICROS
+
+
 def test_a_fok_is_filled_whole_or_killed():
     """Depth short by a hundredth of a share kills it and leaves the book as it was."""
     floor = Floor()

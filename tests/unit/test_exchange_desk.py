@@ -204,3 +204,51 @@ def test_a_duplicate_is_refused_by_its_hash():
     accepted(hand.submit(Side.BUY, "0.45", "10"))
     hand._hashes -= 1
     assert refused(hand.submit(Side.BUY, "0.45", "10")).endswith("is invalid. Duplicated.")
+
+
+@pytest.mark.parametrize(
+    ("side", "amounts", "touch", "status"),
+    [
+        (Side.BUY, (1_000_000, 14_285_700), "0.07", "matched"),
+        (Side.BUY, (1_000_000, 14_285_800), "0.07", ""),
+        (Side.BUY, (1_000_000, 14_285_800), "0.06", "matched"),
+        (Side.BUY, (10_000_000, 19_230_700), "0.52", "matched"),
+        (Side.BUY, (10_000_000, 19_230_800), "0.52", ""),
+        (Side.BUY, (10_000_000, 17_543_900), "0.57", ""),
+        (Side.BUY, (10_000_000, 17_543_800), "0.57", "matched"),
+        (Side.SELL, (14_290_000, 1_000_300), "0.07", "matched"),
+        (Side.SELL, (14_290_000, 1_000_400), "0.07", ""),
+        (Side.SELL, (14_290_000, 1_000_400), "0.08", "matched"),
+    ],
+)
+@pytest.mark.parametrize("tif", [Tif.FAK, Tif.FOK])
+def test_an_immediate_order_reaches_what_its_amounts_cross(
+    side: Side, amounts: tuple[int, int], touch: str, status: str, tif: Tif
+):
+    """One unit of rounding under the touch, or over it, and the order meets nothing there."""
+    hand = Hand(NO_DELAY)
+    hand.account.add(hand.listing.market.tokens[0], 100_000_000)
+    level = ((touch, "1000"),)
+    if side == Side.BUY:
+        hand.show((("0.01", "5"),), level)
+    else:
+        hand.show(level, (("0.99", "5"),))
+    answer = hand.submit(side, touch, "1", tif, amounts=amounts)
+    assert answer is not None
+    assert answer.status == status
+    assert bool(answer.error) == (not status)
+
+
+def test_an_own_order_that_is_not_reached_stays():
+    """On books that are not ours too, a taker cancels only those of its owner that it reaches."""
+    hand = Hand(NO_DELAY)
+    hand.account.add(hand.listing.market.tokens[0], 100_000_000)
+    hand.show()
+    accepted(hand.submit(Side.SELL, "0.52", "10"))
+    accepted(hand.submit(Side.SELL, "0.54", "10"))
+    reached, behind = hand.venue.desk.orders.values()
+    accepted(hand.submit(Side.BUY, "0.50", "10"))
+    refused(hand.submit(Side.BUY, "0.54", "500", Tif.FOK))
+    assert (reached.status, behind.status) == ("LIVE", "LIVE")
+    accepted(hand.submit(Side.BUY, "0.53", "100"))
+    assert (reached.status, behind.status) == ("CANCELED", "LIVE")
