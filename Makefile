@@ -15,10 +15,14 @@ COUNTED := tests/unit/test_sign_cost.py tests/unit/test_core_cost.py tests/unit/
 # Ticks a second of the memo's benches: what the machine follows without taking ticks together.
 FUSED_RATE ?= 1000
 SHARED_RATE ?= 200
+# The siege: how many rounds, of which seed (random if empty), or the one round to repeat.
+ROUNDS ?= 100
+SEED ?=
+ROUND ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-full bench bench-tiny bench-gate gate \
-	bench-peers memo check lock clean
+	bench-peers memo siege check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -62,6 +66,10 @@ bench-gate: install  ## fail where something became slower: counts, ratios, and 
 gate: install  ## what bench-gate times, where others compute too: four minutes, only what fails twice fails
 	@PYTHONPATH=bench:tests $(BIN)/python bench/gate.py --confirm --seconds-max 200 \
 		$(if $(BASE),--base-revision $(BASE)) $(GATE_ARGS)
+
+siege: install  ## nightly: ROUNDS=100 rounds of faults against real processes, SEED=…, ROUND=n repeats one
+	@PYTHONPATH=tests $(BIN)/python -m siege --rounds $(ROUNDS) --round $(ROUND) \
+		$(if $(SEED),--seed $(SEED)) $(SIEGE_ARGS)
 
 memo: install  ## write ops/RUST_DECISION.md from a bench of each profile and a demo; five quiet minutes
 	@mkdir -p .benchmarks

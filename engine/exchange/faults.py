@@ -24,7 +24,7 @@ from engine.exchange.matching import Order
 from engine.exchange.orders import Answer, Submission
 from engine.exchange.reference_prices import ReferencePrices
 from engine.exchange.scenario import Fault, FaultKind, Scenario, Seam
-from engine.exchange.schedule import Phase
+from engine.exchange.schedule import NEVER_MS, Phase
 from engine.exchange.texts import MICROS
 from engine.exchange.venue import Venue
 from engine.exchange.venue_mode import Trading, VenueMode
@@ -44,13 +44,17 @@ class Trigger:
     __slots__ = ("_chance", "_left", "_venue", "_window_ms", "fault")
 
     def __init__(self, fault: Fault, seed: int, venue: Venue) -> None:
-        """The fault's times count from the venue's present."""
+        """It does not fire before `arm`."""
         self.fault = fault
         self._venue = venue
         self._chance = random.Random(f"{seed}/{fault.number}")  # noqa: S311  a simulation
         self._left = fault.times
-        start_ms = venue.schedule.now_ms + int(fault.from_s * 1_000)
-        self._window_ms = (start_ms, start_ms + int(fault.for_s * 1_000))
+        self._window_ms = (NEVER_MS, NEVER_MS)
+
+    def arm(self) -> None:
+        """Let the fault's times count from the venue's present."""
+        start_ms = self._venue.schedule.now_ms + int(self.fault.from_s * 1_000)
+        self._window_ms = (start_ms, start_ms + int(self.fault.for_s * 1_000))
 
     @property
     def start_ms(self) -> int:
@@ -85,7 +89,7 @@ class Trigger:
 class Faults:
     """A scenario at work on one venue."""
 
-    __slots__ = ("_accounts", "_by_seam", "_mode", "_venue")
+    __slots__ = ("_accounts", "_by_seam", "_is_armed", "_mode", "_venue")
 
     def __init__(
         self,
@@ -95,20 +99,35 @@ class Faults:
         prices: ReferencePrices,
         accounts: list[str],
     ) -> None:
-        """Begin now. accounts: addresses of the test accounts, as faults number them."""
+        """Begin now, unless the scenario waits.
+
+        accounts: addresses of the test accounts, as faults number them.
+        """
         self._venue = venue
         self._mode = mode
         self._accounts = accounts
         self._by_seam: dict[Seam, list[Trigger]] = {seam: [] for seam in Seam}
         for fault in scenario.faults:
             self._by_seam[fault.seam].append(Trigger(fault, scenario.seed, venue))
-        for trigger in (*self._by_seam[Seam.MOMENT], *self._by_seam[Seam.MODE]):
-            self._schedule(trigger)
+        self._is_armed = False
+        if not scenario.waits:
+            self.arm()
         if self._by_seam[Seam.ORDER]:
             venue.refuses = self.refuses
             venue.desk.dust_of = self.dust_of
         if self._by_seam[Seam.PRICE]:
             prices.distort = self.distort
+
+    def arm(self) -> None:
+        """Let all times count from now; a second call does nothing."""
+        if self._is_armed:
+            return
+        self._is_armed = True
+        for triggers in self._by_seam.values():
+            for trigger in triggers:
+                trigger.arm()
+        for trigger in (*self._by_seam[Seam.MOMENT], *self._by_seam[Seam.MODE]):
+            self._schedule(trigger)
 
     def request(self, method: str, path: str) -> Fault | None:
         """Return what is to happen to a request, if anything."""

@@ -18,6 +18,7 @@ from engine.exchange.texts import MICROS, decimal_text
 from engine.math.units import micros_from_text
 
 SIZES = re.compile(rb'"(size|size_matched|matched_amount)":\s?"([0-9]+)(\.[0-9]+)?"')
+STATUS = re.compile(rb'"status":\s?"[A-Z_]+"')
 CROSSED_BY = 10_000  # micros above the best ask
 CROSSED_SIZE = "7"
 
@@ -76,6 +77,10 @@ class FrameFilter:
                 return [*out, self._first_book]
             case FaultKind.ODD_PRECISION:
                 return [SIZES.sub(_seventh_decimal, frame) for frame in out]
+            case FaultKind.REWORD:
+                return [STATUS.sub(_word(fault.text), frame) for frame in out]
+            case FaultKind.RESIZE:
+                return [*out, SIZES.sub(_half, out[-1])]
             case FaultKind.HANG_UP:
                 self._hang_up()
                 return []
@@ -122,3 +127,13 @@ def _first_book(frame: bytes) -> bytes:
 def _seventh_decimal(size: re.Match[bytes]) -> bytes:
     key, whole, fraction = size.groups()
     return b'"%b":"%b%b4"' % (key, whole, (fraction or b".").ljust(7, b"0"))
+
+
+def _word(text: str) -> bytes:
+    return b'"status":"' + text.encode().replace(b"\\", b"") + b'"'
+
+
+def _half(size: re.Match[bytes]) -> bytes:
+    key, whole, fraction = size.groups()
+    micros = micros_from_text((whole + (fraction or b"")).decode()) // 2
+    return b'"%b":"%b"' % (key, decimal_text(micros).encode())

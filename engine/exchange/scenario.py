@@ -2,6 +2,7 @@
 
 ```toml
 seed = 7                     # of every chance below; default 0
+waits = true                 # times count from POST /_exchange/faults; default: from the start
 
 [settlement]                 # how trades settle: the fields of `Fates`, ppm of all trades
 fail_ppm = 50_000            # ghost fills                                             matrix B4
@@ -24,11 +25,13 @@ lost_request                           the connection closes, the venue never sa
 lost_reply                             handled, the connection closes without an answer   A1 A10 R2
 late_reply     delay_ms                handled, answered so much real time later          A3 B2
 error_before   status text page        answered so, not handled                           A4 A5 A13
-error_after    status text page        handled, but answered so                           A4
+               body location
+error_after    the same                handled, but answered so                           A4
 wrong_id                               handled, the answer names another order            A9
 ghost_book                             a book of nothing but 0.01 and 0.99
 empty_page                             a list without its rows, where there are some      C13
 new_schema                             the same answer under other keys                   C13
+bad_row                                one row of a list is no record
 slow_bytes     delay_ms                handled, answered byte by byte                     D2
 reset                                  handled, reset in the middle of the answer         D3
 on orders
@@ -44,6 +47,8 @@ shuffle                                the frame comes after the next one       
 crossed                                the book is crossed until the next frame           C5
 stale_book                             after it comes the connection's first book again   C6
 odd_precision                          sizes have a seventh decimal                       B9
+reword         text                    the status it tells has this name
+resize                                 it comes a second time, with half its sizes
 hang_up                                the connection is reset                            C12 D3 D7
 on prices
 price_gap                              the oracle skips the second                        C10
@@ -60,9 +65,10 @@ unresolved                             markets that end stay closed, without a r
 cancel_only, disabled, throttled       503, 503, 429 with a page                          A5 A7 R3
 geoblocked, closed_only                403; 400 for purchases of every test account       A14
 ```
-`status`, `tick`, `price` and `size` are written as the venue does (500, "0.001"). `market` is a
-slug, by default the market listed last. What fires is a row of the truth ledger (`fault`), as is
-everything it makes happen.
+`status`, `tick`, `price` and `size` are written as the venue does (500, "0.001"). `body` is sent as
+it is, in place of `{"error": text}`; `location` is where a redirect leads, the path is appended.
+`market` is a slug, by default the market listed last. What fires is a row of the truth ledger
+(`fault`), as is everything it makes happen.
 """
 
 from __future__ import annotations
@@ -96,6 +102,7 @@ class FaultKind(StrEnum):
     GHOST_BOOK = "ghost_book"
     EMPTY_PAGE = "empty_page"
     NEW_SCHEMA = "new_schema"
+    BAD_ROW = "bad_row"
     SLOW_BYTES = "slow_bytes"
     RESET = "reset"
     REFUSE = "refuse"
@@ -107,6 +114,8 @@ class FaultKind(StrEnum):
     CROSSED = "crossed"
     STALE_BOOK = "stale_book"
     ODD_PRECISION = "odd_precision"
+    REWORD = "reword"
+    RESIZE = "resize"
     HANG_UP = "hang_up"
     PRICE_GAP = "price_gap"
     PRICE_JUMP = "price_jump"
@@ -125,9 +134,9 @@ class FaultKind(StrEnum):
 
 _SEAMS = {
     Seam.REQUEST: "lost_request lost_reply late_reply error_before error_after wrong_id ghost_book "
-    "empty_page new_schema slow_bytes reset",
+    "empty_page new_schema bad_row slow_bytes reset",
     Seam.ORDER: "refuse dust",
-    Seam.FRAME: "mute lose repeat shuffle crossed stale_book odd_precision hang_up",
+    Seam.FRAME: "mute lose repeat shuffle crossed stale_book odd_precision reword resize hang_up",
     Seam.PRICE: "price_gap price_jump",
     Seam.MOMENT: "restart tick foreign_order close",
     Seam.MODE: "cancel_only disabled throttled geoblocked closed_only clock_off unresolved",
@@ -157,6 +166,8 @@ class Fault:
     status: int = 500
     text: str = "Internal server error"
     page: bool = False
+    body: str = ""
+    location: str = ""
     outcome: int = -1
     down_s: float = 90.0
     post_only_s: float = 120.0
@@ -183,3 +194,4 @@ class Scenario:
     seed: int = 0
     fates: Fates | None = None
     faults: tuple[Fault, ...] = field(default_factory=tuple)
+    waits: bool = False

@@ -35,10 +35,11 @@ _COMMON = {
 _OWN = {
     FaultKind.LATE_REPLY: {"delay_ms"},
     FaultKind.SLOW_BYTES: {"delay_ms"},
-    FaultKind.ERROR_BEFORE: {"status", "text", "page"},
-    FaultKind.ERROR_AFTER: {"status", "text", "page"},
+    FaultKind.ERROR_BEFORE: {"status", "text", "page", "body", "location"},
+    FaultKind.ERROR_AFTER: {"status", "text", "page", "body", "location"},
     FaultKind.REFUSE: {"text"},
     FaultKind.DUST: {"dust"},
+    FaultKind.REWORD: {"text"},
     FaultKind.MUTE: {"outcome"},
     FaultKind.RESTART: {"down_s", "post_only_s"},
     FaultKind.TICK: {"market", "tick"},
@@ -64,6 +65,9 @@ def load_scenario(path: Path, fates: Fates) -> Scenario:
     seed = data.get("seed", 0)
     if not isinstance(seed, int):
         problems.append(f"seed must be a whole number: seed={seed!r:.40}")
+    waits = data.get("waits", False)
+    if not isinstance(waits, bool):
+        problems.append(f"waits must be true or false: waits={waits!r:.40}")
     settlement = _settlement(data.get("settlement", {}), fates, problems)
     entries = data.get("fault", [])
     if not isinstance(entries, list):
@@ -72,10 +76,11 @@ def load_scenario(path: Path, fates: Fates) -> Scenario:
     faults = [_fault(number, entry, problems) for number, entry in enumerate(entries, 1)]
     if problems:
         raise RefuseError(f"scenario is not valid: file={path}, " + "; ".join(problems))
-    return Scenario(seed, settlement, tuple(fault for fault in faults if fault is not None))
+    placed = tuple(fault for fault in faults if fault is not None)
+    return Scenario(seed, settlement, placed, waits)
 
 
-_TOP = {"seed", "settlement", "fault"}
+_TOP = {"seed", "waits", "settlement", "fault"}
 
 
 def _settlement(table: Any, fates: Fates, problems: list[str]) -> Fates | None:
@@ -183,7 +188,7 @@ def _offset(value: Any) -> int:
 
 
 def _status(value: Any) -> int:
-    if not 400 <= _whole(value) <= 599:
+    if not 200 <= _whole(value) <= 599:
         raise ValueError
     return _whole(value)
 
@@ -207,6 +212,8 @@ _READ: dict[str, Any] = {
     "status": _status,
     "text": _text,
     "page": _flag,
+    "body": _text,
+    "location": _text,
     "outcome": _one_of({"up": 0, "down": 1}),
     "down_s": _seconds,
     "post_only_s": _seconds,

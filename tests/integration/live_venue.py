@@ -41,12 +41,13 @@ def pipe_of(text: str) -> int:
 class LiveVenue:
     """`python -m engine.exchange --mode closed`: empty books, our orders, real time."""
 
-    def __init__(self, truth: Path) -> None:
+    def __init__(self, truth: Path, *more: str) -> None:
+        """Start it. more: options of the exchange."""
         self._truth = truth
         self._bid_due_s = 0.0
         command = [sys.executable, "-m", "engine.exchange", "--mode", "closed", "--ready-json"]
-        options = ["--accounts", "2", "--truth", str(truth)]
-        self._process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, cwd=ROOT)
+        command += ["--accounts", "2", "--truth", str(truth), *more]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
         assert self._process.stdout is not None
         self.ready: dict[str, Any] = json.loads(self._process.stdout.readline())
         self.accounts: list[dict[str, Any]] = self.ready["accounts"]
@@ -74,13 +75,18 @@ class LiveVenue:
 
     def bid(self, outcome: int, price: int, size: int) -> str:
         """Have the other account bid for an outcome; return the venue's status of the order."""
-        stranger = self.accounts[1]
-        key = SigningKey.from_hex(stranger["private_key"])
+        return self.place(self.accounts[1], outcome, price, size)[1]
+
+    def place(
+        self, account: dict[str, Any], outcome: int, price: int, size: int
+    ) -> tuple[str, str]:
+        """Have an account of a plain address bid; return the order's hash and its status."""
+        key = SigningKey.from_hex(account["private_key"])
         paid, got = limit_amounts(Side.BUY, price, size, TICK)
         order = Order(
             salt=time.monotonic_ns() % (1 << 50),
-            maker=stranger["funder"],
-            signer=stranger["address"],
+            maker=account["funder"],
+            signer=account["address"],
             token_id=self.tokens[outcome],
             maker_amount=paid,
             taker_amount=got,
@@ -88,11 +94,11 @@ class LiveVenue:
             signature_type=0,
             timestamp_ms=time.time_ns() // 1_000_000,
         )
-        separator = exchange_domain(2, 137, neg_risk=True).separator()
-        api = stranger["api"]
-        text = body(order, key.sign(order_hash(order, separator)), api["key"], Tif.GTC)
+        digest = order_hash(order, exchange_domain(2, 137, neg_risk=True).separator())
+        api = account["api"]
+        text = body(order, key.sign(digest), api["key"], Tif.GTC)
         l2 = L2Signer(
-            ApiCredentials(api["key"], api["secret"], api["passphrase"]), stranger["address"]
+            ApiCredentials(api["key"], api["secret"], api["passphrase"]), account["address"]
         )
         request = urllib.request.Request(
             self.ready["rest"] + "/order",
@@ -102,7 +108,7 @@ class LiveVenue:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             status: str = json.load(answer)["status"]
-        return status
+        return "0x" + digest.hex(), status
 
     def close(self) -> None:
         """End it."""

@@ -66,6 +66,7 @@ def test_a_scenario_is_what_its_file_says(tmp_path: Path):
         ("[[fault]]\nkind = 'lose'\nchance = 2", "fault 1 (lose) has a wrong value: chance=2"),
         ("[[fault]]\nkind = 'lose'\nroute = '*'", "fault 1 (lose) does not have: route"),
         ("[[fault]]\nkind = 'tick'\ntick = 'x'", "fault 1 (tick) has a wrong value: tick='x'"),
+        ("waits = 1", "waits must be true or false: waits=1"),
         ("fault = 3", "faults are an array of tables"),
         ("[", "scenario cannot be read"),
     ],

@@ -70,7 +70,7 @@ def build_app(
     """Return the exchange's web application.
 
     status, start: what `/_exchange/status` answers and `/_exchange/start` does.
-    scenario: what goes wrong on purpose.
+    scenario: what goes wrong on purpose; `/_exchange/faults` lets one that waits begin.
     """
 
     async def get_status(_request: web.Request) -> web.Response:
@@ -80,6 +80,12 @@ def build_app(
 
     async def post_start(_request: web.Request) -> web.Response:
         start()
+        return json_response(status())
+
+    async def post_faults(_request: web.Request) -> web.Response:
+        if scenario is None:
+            raise Refusal(409, "no scenario was given")
+        scenario.arm()
         return json_response(status())
 
     faults = Faults()
@@ -126,6 +132,7 @@ def build_app(
             web.get("/ws/rtds", rtds.serve),
             web.get("/_exchange/status", get_status),
             web.post("/_exchange/start", post_start),
+            web.post("/_exchange/faults", post_faults),
         ]
     )
     return app

@@ -19,6 +19,7 @@ CONTROLS = "/_exchange/"
 TOO_MANY = 429
 PAGES = ("data", "markets", "events")  # where the rows of a page are
 CURSOR_NAME = "next_cursor"
+BAD_ROW = {"id": 7}
 UPPER = re.compile("[A-Z]")
 GHOST_SIDES = {
     "bids": [{"price": "0.01", "size": "5000"}],
@@ -39,7 +40,7 @@ def fault_guard(faults: Faults) -> Middleware:
         if fault.kind is FaultKind.LOST_REQUEST:
             return _hang_up(request)
         if fault.kind is FaultKind.ERROR_BEFORE:
-            return _error(fault)
+            return _error(request, fault)
         answer = await handler(request)
         return await _spoil(request, answer, fault)
 
@@ -57,7 +58,7 @@ async def _spoil(
         case FaultKind.LOST_REPLY:
             return _hang_up(request)
         case FaultKind.ERROR_AFTER:
-            return _error(fault)
+            return _error(request, fault)
         case FaultKind.LATE_REPLY:
             await asyncio.sleep(fault.delay_ms / 1_000)
         case FaultKind.WRONG_ID if answer.status == 200:
@@ -68,6 +69,8 @@ async def _spoil(
             return json_response(_emptied(orjson.loads(body)))
         case FaultKind.NEW_SCHEMA if answer.status == 200:
             return json_response(_respelled(orjson.loads(body)))
+        case FaultKind.BAD_ROW if answer.status == 200:
+            return json_response(_with_bad_row(orjson.loads(body)))
         case FaultKind.SLOW_BYTES:
             return await _drip(request, answer, body, fault.delay_ms)
         case FaultKind.RESET:
@@ -82,8 +85,13 @@ def _hang_up(request: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-def _error(fault: Fault) -> web.Response:
-    if fault.page:
+def _error(request: web.Request, fault: Fault) -> web.Response:
+    if fault.location:
+        headers = {"Location": fault.location + request.path_qs}
+        return web.Response(status=fault.status, headers=headers)
+    if fault.body:
+        answer = web.Response(text=fault.body, status=fault.status, content_type="application/json")
+    elif fault.page:
         answer = web.Response(text=THROTTLED_PAGE, status=fault.status, content_type="text/html")
     else:
         answer = json_response({"error": fault.text}, fault.status)
@@ -149,6 +157,15 @@ def _emptied(view: Any) -> Any:
     else:
         emptied.pop(CURSOR_NAME, None)  # the directory ends its lists by saying nothing
     return emptied
+
+
+def _with_bad_row(view: Any) -> Any:
+    """Return a list, or a page of one, whose first row is not what the others are."""
+    if isinstance(view, list):
+        return [BAD_ROW, *view[1:]] if view else view
+    if not isinstance(view, dict):
+        return view
+    return {k: _with_bad_row(v) if k in PAGES else v for k, v in view.items()}
 
 
 def _respelled(view: Any) -> Any:
