@@ -27,6 +27,7 @@ from feeds.outbox import Outbox
 from feeds.port import Context, FeedError, MalformedFrame, Unreachable
 from feeds.user_frames import News, UserDecoder
 
+EAGER_S = 0.2  # while the core waits for it, before it opens anything
 READ_BACK_S = 2.0  # a fill the stream lost is to be known within 5 s
 DEADLINE_S = 5.0  # for one read-back, however slowly the venue answers
 FIRST_DEADLINE_S = 120.0  # while none was complete: all there ever was is read
@@ -52,9 +53,11 @@ class PrivateReader:
         tell: Tell,
         adopt: Adopt,
         completed: Callable[[], None],
+        core_waits: Callable[[], bool],
     ) -> None:
         """tell: takes what was news.  adopt: lists the markets of some tokens and returns those at
-        which nothing is at risk.  completed: called after each complete read-back."""
+        which nothing is at risk.  completed: called after each complete read-back.  core_waits:
+        whether the core does not know yet what earlier runs have left."""
         self._context = context
         self._instruments = instruments
         self._account = account
@@ -63,6 +66,7 @@ class PrivateReader:
         self._tell = tell
         self._adopt = adopt
         self._completed = completed
+        self._core_waits = core_waits
         self._balances = Balances(context, instruments, account, outbox)
         self._settled: set[str] = set()
         self._after_s = 0  # moves on with complete read-backs alone
@@ -100,7 +104,7 @@ class PrivateReader:
                 await self._try(rest)
             await asyncio.sleep(PAUSE_S)
             try:
-                async with asyncio.timeout(READ_BACK_S):
+                async with asyncio.timeout(EAGER_S if self._core_waits() else READ_BACK_S):
                     await self._wake.wait()
             except TimeoutError:
                 continue

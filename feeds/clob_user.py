@@ -60,9 +60,10 @@ class ClobUserFeed:
         account: Account,
         url: str,
         adopt: Adopt,
+        core_waits: Callable[[], bool] = lambda: False,
     ) -> None:
-        """account: its API credentials are enough.  url: of the user channel.  adopt: as of a
-        PrivateReader."""
+        """account: its API credentials are enough.  url: of the user channel.  adopt, core_waits:
+        as of a PrivateReader."""
         self._context = context
         self._instruments = instruments
         self._account = account
@@ -77,6 +78,7 @@ class ClobUserFeed:
             tell=self._tell,
             adopt=adopt,
             completed=self._tell_status,
+            core_waits=core_waits,
         )
         self._connection = Connection(
             self.name, url, Pace.of(context.settings), self, context, counters="user_"

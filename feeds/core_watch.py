@@ -18,6 +18,7 @@ from feeds.port import Context
 
 COUNTERS = ("repeats",)
 WANTED = "snapshots_wanted"
+RECOVERED = "is_recovered"
 LOOK_NS = 10_000_000
 REPEAT_NS = 1_000_000_000  # no more often: what is repeated must not lap a slow core once more
 
@@ -42,13 +43,24 @@ class CoreWatch:
         self._feeds = feeds
         self._counters: CounterFile | None = None
         self._file = 0  # the inode: a core that is started again makes a new file
-        self._wanted_at = 0
+        self._wanted_at = self._recovered_at = 0
         self._wanted = 0
         self._is_new = False
         self._due_ns = 0
 
     def start(self) -> None:
         """Nothing: the core may come later than its feeds."""
+
+    def is_waiting(self) -> bool:
+        """Return whether there is a core that does not know yet what earlier runs have left."""
+        try:
+            return (
+                self._counters is not None
+                and self._recovered_at >= 0
+                and not self._counters.get(self._recovered_at)
+            )
+        except BusError:
+            return False
 
     def work(self) -> int:
         """Look, at most every 10 ms; return 1 where everything was repeated."""
@@ -92,6 +104,7 @@ class CoreWatch:
         self.close()
         try:
             self._wanted_at = counters.index(WANTED)
+            self._recovered_at = counters.index(RECOVERED) if RECOVERED in counters.names else -1
         except BusError:
             counters.close()
             return

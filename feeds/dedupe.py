@@ -98,17 +98,21 @@ class Orders:
         status: OrderStatus,
         matched: int | None,
         moment: Moment = Moment(),
+        *,
+        repeats_life: bool = False,
     ) -> Told | None:
         """Return the state to tell of an order, remembered; None if it is no news.
 
         matched: None where the venue does not say, and then it is what it was.
+        repeats_life: whether an order that is alive is told so again.
         """
         known = self._orders.get(order_hash)
         state = Told(status, matched or 0)
         if known is not None:
             state = Told(status, max(state.matched, known.told.matched))
             revives = known.is_ended and not state.is_ended
-            if state == known.told or (revives and moment.is_before(known.moment)):
+            is_repeated = state == known.told and not (repeats_life and not state.is_ended)
+            if is_repeated or (revives and moment.is_before(known.moment)):
                 return None
         self._orders[order_hash] = _Order(state, moment)
         self._orders.move_to_end(order_hash)

@@ -106,6 +106,7 @@ def build_group(
             context, instruments, ring, runtime.runtime_dir, indices_max=indices_max
         )
         feeds: list[Repeating] = [gamma_feed]
+        watch = CoreWatch(context, runtime.counters("core"), feeds)
         duties.append(gamma_feed)
         if "clob_market" in names:
             url = context.venue["market_ws_url"]
@@ -117,10 +118,12 @@ def build_group(
             queue = QueueWriter(runtime.ring(PRIVATE_RING), runtime.run_id)
             ends.held.append(queue)
             url = context.venue["user_ws_url"]
-            user_feed = ClobUserFeed(context, instruments, queue, secrets, url, gamma_feed.adopt)
+            user_feed = ClobUserFeed(
+                context, instruments, queue, secrets, url, gamma_feed.adopt, watch.is_waiting
+            )
             feeds.append(user_feed)
             duties.append(user_feed)
-        duties.append(CoreWatch(context, runtime.counters("core"), feeds))
+        duties.append(watch)
     except BaseException:
         ends.close()
         raise

@@ -204,15 +204,25 @@ class UserDecoder:
                 record = self._fill(value)
                 news.fills += record is not None
             else:
-                record = self._order_state(value, Moment(told.asked_ns, value.venue_ns))
+                record = self._order_state(value, told)
                 news.order_states += record is not None
             if record is None:
                 news.duplicates += 1
             else:
                 news.rows.append(_row(record, instrument, value, told))
 
-    def _order_state(self, value: OrderValue, moment: Moment) -> np.ndarray | None:
-        told = self._orders.news(value.order_hash, value.status, value.matched, moment)
+    def _order_state(self, value: OrderValue, how: _Told) -> np.ndarray | None:
+        """Return what is news of an order; one that is alive is told so at every read-back.
+
+        The core may have concluded meanwhile that it is dead, and nobody told this feed.
+        """
+        told = self._orders.news(
+            value.order_hash,
+            value.status,
+            value.matched,
+            Moment(how.asked_ns, value.venue_ns),
+            repeats_life=bool(how.flags & Flag.SNAPSHOT),
+        )
         if told is None:
             return None
         record = new(Kind.ORDER_STATE)
@@ -241,7 +251,9 @@ class UserDecoder:
 def _row(record: np.ndarray, instrument: Instrument, value: Value, told: _Told) -> np.ndarray:
     record["instrument"] = instrument.index
     record["flags"], record["source"] = told.flags, told.source
-    record["venue_ns"], record["local_ns"] = value.venue_ns, told.local_ns
+    # An answer shows an order as it was when it was asked for, or later.
+    local_ns = told.asked_ns if isinstance(value, OrderValue) else told.local_ns
+    record["venue_ns"], record["local_ns"] = value.venue_ns, local_ns
     return words(record)
 
 

@@ -177,6 +177,7 @@ class Engine:
             event = Event(market, sequence, local_ns, order.reason)
             self._events[market.number] = event
             if order.state == _DONE:
+                order.ended_ns = local_ns
                 self._planner.on_ended(self.world, order, event)
             elif order.is_revived:
                 self._planner.cancel_revived(order, sequence)

@@ -226,6 +226,8 @@ class Reports:
         if status in _FINAL:
             lifecycle.on_done(orders, order, max(matched, 0), _FINAL[status])
         elif status == OrderStatus.LIVE:
+            if was_over and int(row[LOCAL_NS_WORD]) <= order.ended_ns:
+                return ()  # it was asked for before the end was told
             if was_over and lifecycle.on_alive(orders, order):
                 order.cancel_requested = False  # that it was cancelled has proved nothing
             making, taking = (0, matched) if order.side == Side.BUY else (matched, 0)

@@ -38,7 +38,7 @@ from engine.wire.codes import (
     Source,
     Tif,
 )
-from engine.wire.records import new
+from engine.wire.records import new, words
 
 OLD, STRANGE = b"o" * 32, b"s" * 32
 BOOKS = book(UP, {"0.48": "100"}, {"0.50": "100"}), book(DOWN, {"0.50": "100"}, {"0.52": "100"})
@@ -261,6 +261,21 @@ def test_an_order_concluded_dead_that_is_alive_counts_and_is_cancelled() -> None
     said = driver.step(report(Kind.DONE, order_id, matched=0, reason=Reason.CANCELED))
     assert world.orders.by_id[order_id].state == OrderState.DONE
     assert ordered(said) == [UP]
+
+
+def test_an_answer_that_was_asked_for_before_an_orders_end_revives_nothing() -> None:
+    """A read-back that was on its way while the order ended shows it as it was."""
+    driver = Driver(SPREAD)
+    order_id = int(of_kind(driver.open_market(), Kind.NEW_ORDER)[0]["order_id"])
+    driver.step(report(Kind.SIGNED, order_id, order_hash=STRANGE))
+    asked_ns = driver.now_ns
+    driver.step(report(Kind.DONE, order_id, matched=0, reason=Reason.CANCELED))
+    stale = words(order_state(STRANGE, OrderStatus.LIVE))
+    stale[:, 3] = asked_ns
+    driver.now_ns += 1_000_000
+    driver.engine.step(stale, driver.sequence + 1, driver.now_ns)
+    assert driver.engine.world.orders.by_id[order_id].state == OrderState.DONE
+    assert driver.engine.gauges()["orders_revived"] == 0
 
 
 def test_cash_follows_the_venue_when_two_readings_agree() -> None:

@@ -62,6 +62,7 @@ class Order:
     spent: int = 0  # pUSD micros of all its fills, the failed ones included
     final: int = -1  # how much the venue will have filled of it in all, once the venue has said
     reason: int = 0  # why it ended
+    ended_ns: int = 0  # when that was told
     cancel_requested: bool = False
     is_contradicted: bool = False  # one of its fills could not be believed: others may be missing
     is_revived: bool = False  # it was over, and was told alive
