@@ -131,6 +131,11 @@ class Child:
             self.damage = str(error)
             return {}
 
+    @property
+    def lacks_counters(self) -> bool:
+        """Whether its counters were removed while it works; it does that itself at its end."""
+        return self.is_ready and not os.path.lexists(self._counters_path)
+
     def _own_counters(self) -> CounterFile | None:
         """Return the file it has made; a restarted process finds its former self's before that."""
         found = CounterFile.attach(self._counters_path)

@@ -10,8 +10,10 @@ exchange     (paper) latch a halt; stop, exit 1; what does not answer is killed
 supervisor   the kernel sends every process SIGTERM; the last one removes the runtime directory
 ```
 A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead; so is one
-whose counters were cut, for nobody sees it beat. A halt is told before it is stored: no disk and no
-venue is waited for here (`engine.host.halts`, `engine.host.venue_cancel`).
+whose counters were cut or removed, for nobody sees it beat. A ring that is not as it was made, or a
+record of a queue that was damaged, ends the run as well: halt, everything cancelled, exit 1. A halt
+is told before it is stored: no disk and no venue is waited for here (`engine.host.halts`,
+`engine.host.venue_cancel`).
 
 One thread, the main one. The caller calls `poll()` while `is_running`, and `wait()` between two
 polls, then `stop()`; leaving the `with` block ends everything too, whatever happened before.
@@ -41,6 +43,7 @@ from engine.host.last_resort import LastResort
 from engine.host.plan import Role
 from engine.host.processes import Child
 from engine.host.restarts import Restarts
+from engine.host.ring_guard import RingGuard
 from engine.host.secrets import Account, SealedKey
 from engine.host.shutdown import QUIET_S, shut_down
 from engine.host.startup import (
@@ -93,6 +96,7 @@ class Supervisor:
         self._last_resort = LastResort(self.fleet, cancel_all, self._note)
         self._descriptors = ReservedDescriptors()
         self._control: ControlServer | None = None
+        self._rings = RingGuard(())
         self._events: list[Event] = []
         self._stop_requests = 0
         self._restarts = Restarts(settings.host.restarts_per_minute_max)
@@ -132,6 +136,7 @@ class Supervisor:
             self.exchange_ready = bring_up(
                 self.fleet, self._halts, self._exchange, self._note, self._goes_on
             )
+            self._rings = RingGuard(sorted(self.fleet.runtime_dir.glob("*.ring")))
             if self.exchange_ready:
                 self._probe = VenueProbe(self.exchange_ready["rest"])
             waited = self.fleet, self._note, self._goes_on
@@ -166,6 +171,9 @@ class Supervisor:
             elif child.damage:
                 self._note(child.name, "stalled", f"{child.damage}: pid={child.pid}; killing it")
                 child.kill()
+            elif child.lacks_counters:
+                self._note(child.name, "stalled", f"no counters: pid={child.pid}; killing it")
+                child.kill()
             elif not child.was_ready:
                 note_ready(child, self._note)
             elif self._is_stuck(child):
@@ -176,11 +184,12 @@ class Supervisor:
         self._latch_the_cores_halt()
         self._tell_what_is_untold()
         self._follow_the_latch()
+        self._check_rings()
         self._check_whether_to_give_up()
         return self.take_events()
 
-    def halt(self, reason: Reason, detail: str) -> None:
-        """Halt: no new orders, all cancelled, until a human resumes.
+    def halt(self, reason: Reason, detail: str) -> bool:
+        """Halt: no new orders, all cancelled, until a human resumes; return whether it was told.
 
         The core is told first; then the halt is in force here, and on its way to the disk.
         """
@@ -188,6 +197,7 @@ class Supervisor:
         self._untold = None if is_told else reason
         self._halts.engage(reason, detail)
         self._note("run", "halted", f"{reason.name}: {detail}" + ("" if is_told else " (not told)"))
+        return is_told
 
     def resume(self, detail: str) -> bool:
         """Lift the halt and tell the core; return whether there was one."""
@@ -231,6 +241,7 @@ class Supervisor:
                 self._probe.close()
             if self._control is not None:
                 self._control.close()
+            self._rings.close()
             self.fleet.remove()
         return self.exit_code == Exit.CLEAN
 
@@ -335,6 +346,20 @@ class Supervisor:
         news = self._halts.look()
         if news:
             self._note("run", "unstored" if self._halts.unstored else "stored", news)
+
+    def _check_rings(self) -> None:
+        """A damaged ring, or a record in one, ends the run: no process can be trusted to notice."""
+        if self._gave_up_s is not None:
+            return
+        if self.counters("core").get("halted", 0) == Reason.HALT_RECORD_DAMAGED:
+            self._give_up()
+        damage = self._rings.look()
+        if not damage:
+            return
+        core = self.fleet.one(Role.CORE)
+        if not self.halt(Reason.HALT_RUNTIME_LOST, "; ".join(damage)) and core is not None:
+            core.kill()  # it cannot be told; the signer cancels everything once it misses it
+        self._give_up()
 
     def _is_stuck(self, child: Child) -> bool:
         if child.part.role is Role.EXCHANGE and self._probe is not None:
