@@ -200,11 +200,17 @@ async def test_an_unseen_outcome_is_unknown_until_the_order_is_found(
         assert venue.look_ups == [hash_of(venue.orders[0])]
 
 
-async def test_an_order_too_old_to_send_again_is_dead_when_it_is_missing_twice(
+async def test_an_order_too_old_to_send_again_is_dead_when_nothing_finds_it(
     tmp_path: Path, venue: Venue
 ) -> None:
-    """Two look-ups, at least a request's lifetime apart, prove that it never arrived."""
+    """Two look-ups a request's lifetime apart, a cancel by hash, and one more look-up."""
     asked_s: list[float] = []
+    cancelled_s: list[float] = []
+
+    async def nothing(request: web.Request) -> web.StreamResponse:
+        cancelled_s.append(asyncio.get_running_loop().time())
+        order = json.loads(await request.read())["orderID"]
+        return web.json_response({"canceled": [], "not_canceled": {order: "Order not found"}})
 
     async def missing(request: web.Request) -> web.StreamResponse:
         asked_s.append(asyncio.get_running_loop().time())
@@ -213,13 +219,14 @@ async def test_an_order_too_old_to_send_again_is_dead_when_it_is_missing_twice(
         return await venue.not_found(request)
 
     venue.on_order = close_before_reply
-    venue.on_look_up = missing
+    venue.on_look_up, venue.on_cancel = missing, nothing
     async with trading(tmp_path, venue, resend_age_ms_max=0) as desk:
         desk.order(1)
         reject = await desk.until(lambda: desk.report(Kind.REJECT, 1), "REJECT")
         assert Reason(int(reject["reason"])) is Reason.VENUE_NOT_FOUND
-        assert len(asked_s) == 3
-        assert asked_s[2] - asked_s[0] >= 0.4
+        assert len(asked_s) >= 4
+        assert cancelled_s[0] - asked_s[0] >= 0.4
+        assert asked_s[-1] > cancelled_s[-1]
         assert desk.kinds() == ["SIGNED", "UNKNOWN", "REJECT"]
         assert len(venue.orders) == 1
 
