@@ -1,6 +1,7 @@
-"""The other side of the market: an account that bids for both outcomes, seeded, in a thread.
+"""The other side of the market: two accounts that bid for both outcomes, seeded, in a thread.
 
-A bid for one outcome is an offer of the other: what it bids dearly buys from the run's bids.
+A bid for one outcome is an offer of the other. One account's bids rest behind the run's; the other
+bids dearly and meets what the run bids for the other outcome. One alone would meet itself.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ class Crowd:
 
     def _bid(self) -> None:
         while not self._is_over.wait(PAUSE_S):
-            low, high = DEAR if self._rng.random() < DEAR_CHANCE else QUIET
+            is_dear = self._rng.random() < DEAR_CHANCE
+            low, high = DEAR if is_dear else QUIET
+            account = self._venue.accounts[2 if is_dear else 1]
             price = self._rng.randrange(low, high, TICK)
             size = self._rng.randrange(5, 15) * 1_000_000
             # The venue may hang up on it, too: faults are not addressed.
             with contextlib.suppress(OSError, ValueError, KeyError):
-                self._venue.bid(self._rng.randrange(2), price, size)
+                self._venue.place(account, self._rng.randrange(2), price, size)

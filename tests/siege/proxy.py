@@ -50,21 +50,22 @@ class Proxy:
     def __init__(self, venue_port: int) -> None:
         self._venue_port = venue_port
         self._pipes: set[Pipe] = set()
-        self._loop = asyncio.new_event_loop()
         self._refuses = False
+        self._is_over = asyncio.Event()
         ready = threading.Event()
         self.port = 0
 
         async def listen() -> None:
+            self._loop = asyncio.get_running_loop()
             server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
             self.port = server.sockets[0].getsockname()[1]
             ready.set()
+            await self._is_over.wait()
+            server.close()
+            for pipe in list(self._pipes):
+                pipe.close(reset=True)
 
-        def run() -> None:
-            self._loop.create_task(listen())
-            self._loop.run_forever()
-
-        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=(listen(),), daemon=True)
         self._thread.start()
         ready.wait()
 
@@ -103,7 +104,7 @@ class Proxy:
 
     def close(self) -> None:
         """End it."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._is_over.set)
         self._thread.join()
 
     def _each(self, streams: tuple[str, ...], act: Callable[[Pipe], object]) -> None:

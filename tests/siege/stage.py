@@ -162,7 +162,7 @@ def stage(
         seed = f"{rng.randrange(1 << 60):x}"
         venue = LiveVenue(
             folder / "truth.jsonl", "--scenario", str(file), "--seed", seed, "--eoa-only",
-            "--rate-limits", "off",
+            "--rate-limits", "off", "--accounts", "3",
         )  # fmt: skip
         stack.callback(venue.close)
         stack.callback(_wake, int(venue.ready["pid"]))
