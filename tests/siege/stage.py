@@ -24,8 +24,7 @@ from siege.wrong_door import WrongDoor
 
 CALM_S_MAX = 12.0
 BOOKED_S_MAX = 8.0  # what the venue made is heard of within 5 s, and the gauges are a little late
-RESTS_S = 0.3
-"""How long a calm must last: what is on its way has arrived by then."""
+RESTS_S = 0.3  # how long a calm must last: what is on its way has arrived by then
 MS = 1_000_000
 
 
@@ -75,13 +74,13 @@ class Stage:
 
     def up(self) -> None:
         """See to it that a run is up and not halted, as an operator would."""
+        self._end_halts()
         if not self.trader.is_up:
             self.trader.clear_halt()
             if not self.trader.start():
                 self.starts_failed += 1
         elif self.trader.core().get("halted"):
             self.trader.command("resume")
-        self._end_halts()
 
     def let_loose(self) -> None:
         """Let the venue's faults begin."""
