@@ -23,6 +23,7 @@ from engine.exchange.options import Options
 from engine.exchange.scenario import Scenario
 from engine.exchange.scenario_file import load_scenario
 from engine.exchange.schedule import Schedule
+from engine.exchange.series import series_id
 from engine.exchange.server.app import build_app
 from engine.exchange.server.streams import Streams
 from engine.exchange.truth import TruthLedger
@@ -195,4 +196,5 @@ def _market_line(market: Market) -> dict[str, Any]:
         "slug": market.slug,
         "condition_id": market.condition_id,
         "tokens": [str(token) for token in market.tokens],
+        "series_id": series_id(market.series),
     }

@@ -6,7 +6,6 @@ date formats. Source: feeds.md §6 and recorded pages.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from engine.exchange.listing import Listing
 from engine.exchange.market import Market
+from engine.exchange.series import series_id
 from engine.exchange.server.frames import market_id
 from engine.exchange.server.http import Refusal, decode_cursor, encode_cursor, json_response
 from engine.exchange.server.prices import midpoint
@@ -105,8 +105,13 @@ class GammaRoutes:
             wanted = set(conditions)
             rows = [x for x in rows if {x.market.condition_id, _condition_id(x.market)} & wanted]
         if "series_id" in query:
-            name = query["series_id"]
-            rows = [x for x in rows if name in (series_id(x), x.market.series)]
+            named = set(query.getall("series_id"))
+            rows = [x for x in rows if str(series_id(x.market.series)) in named]
+        earliest_ms, latest_ms = (_time_ms(request, f"end_date_{end}") for end in ("min", "max"))
+        if earliest_ms is not None:
+            rows = [x for x in rows if x.market.end_ms >= earliest_ms]
+        if latest_ms is not None:
+            rows = [x for x in rows if x.market.end_ms <= latest_ms]
         if "closed" in query or not (slugs or conditions):
             closed = query.get("closed", "false").lower() == "true"
             rows = [x for x in rows if x.is_open != closed]
@@ -181,25 +186,25 @@ def event_view(listing: Listing) -> dict[str, Any]:
         "archived": False,
         "enableNegRisk": market.neg_risk,
         "negRiskAugmented": False,
-        "series": [
-            {
-                "id": series_id(listing),
-                "ticker": market.series,
-                "slug": market.series,
-                "seriesType": "single",
-                "active": True,
-                "closed": False,
-            }
-        ],
         "markets": [market_view(listing)],
     }
+    if market.series:
+        view["seriesSlug"] = market.series
+        view["series"] = [
+            {
+                "id": str(series_id(market.series)),
+                "ticker": market.series,
+                "slug": market.series,
+                "title": market.series.replace("-", " "),
+                "seriesType": "single",
+                "recurrence": market.series.rpartition("-")[2],
+                "active": True,
+                "closed": False,
+                "archived": False,
+            }
+        ]
     metadata = _metadata(listing)
     return view | {"eventMetadata": metadata} if metadata else view
-
-
-def series_id(listing: Listing) -> str:
-    """Return the number of a market's series: any stable one will do."""
-    return str(zlib.crc32(listing.market.series.encode()) % 90_000 + 10_000)
 
 
 def _condition_id(market: Market) -> str:
@@ -230,6 +235,18 @@ def _number(micros: int) -> float | int:
 
 def _iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time_ms(request: web.Request, name: str) -> int | None:
+    """Return a time of the query in venue ms, or None; Refusal 422 for what is no ISO time."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise Refusal(422, f"{name} must be a time") from None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 def _limit(request: web.Request) -> int:
