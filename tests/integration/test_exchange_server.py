@@ -335,6 +335,14 @@ async def test_directory_lists_markets_in_the_venues_shapes():
         async with exchange.session.get(f"{url}/events/keyset?series_id=10192") as response:
             (event,) = (await response.json())["events"]
         assert event["markets"][0]["conditionId"] == row["conditionId"]
+        for named, slugs in (
+            (tokens[1:], [row["slug"]]),
+            (["1"], []),
+            (["1", *tokens], [row["slug"]]),
+        ):
+            query = "&".join(f"clob_token_ids={each}" for each in named)
+            async with exchange.session.get(f"{url}/markets?{query}") as response:
+                assert [each["slug"] for each in await response.json()] == slugs
         async with exchange.session.get(f"{url}/events?series_id=other") as response:
             assert await response.json() == []
         async with exchange.session.get(f"{url}/events/keyset?offset=1") as response:

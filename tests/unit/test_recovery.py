@@ -28,6 +28,7 @@ from engine.core.params import RiskLimits
 from engine.core.world.orders import OrderState
 from engine.wire.codes import (
     Connection,
+    Flag,
     Kind,
     Liquidity,
     MarketStatus,
@@ -261,6 +262,19 @@ def test_an_order_concluded_dead_that_is_alive_counts_and_is_cancelled() -> None
     said = driver.step(report(Kind.DONE, order_id, matched=0, reason=Reason.CANCELED))
     assert world.orders.by_id[order_id].state == OrderState.DONE
     assert ordered(said) == [UP]
+
+
+def test_a_market_that_is_only_adopted_is_watched_and_not_traded() -> None:
+    """What is held there counts; once the configuration has it, it trades like any other."""
+    driver = Driver(SPREAD, limits=limits(100 * MICROS))
+    adopted = [instrument(UP), instrument(DOWN)]
+    for record in adopted:
+        record["flags"] = Flag.SNAPSHOT
+    driver.step(*adopted, status(MarketStatus.OPEN), shares(UP, 30 * MICROS), cash(1_000 * MICROS))
+    driver.step(recovered(), seen())
+    assert not ordered(driver.step(*BOOKS))
+    assert driver.engine.world.total_exposure() == 30 * MICROS
+    assert ordered(driver.step(instrument(UP), instrument(DOWN), MOVED)) == [UP, DOWN]
 
 
 def test_an_answer_that_was_asked_for_before_an_orders_end_revives_nothing() -> None:

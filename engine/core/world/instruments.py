@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.math.fees import EXPONENTS, RATE_PPM_MAX
 from engine.math.units import SIZE_STEP
-from engine.wire.codes import FeeCurve, MarketStatus
+from engine.wire.codes import FeeCurve, Flag, MarketStatus
 
 _OPEN = MarketStatus.OPEN
 _UNKNOWN, _FREE = int(FeeCurve.UNKNOWN), int(FeeCurve.FREE)
@@ -17,7 +17,10 @@ _CURVES = frozenset(map(int, FeeCurve))
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One outcome token. Prices in micros, sizes in micro-shares, windows in epoch nanoseconds."""
+    """One outcome token. Prices in micros, sizes in micro-shares, windows in epoch nanoseconds.
+
+    is_adopted: the account holds it, and no market of the configuration has it.
+    """
 
     index: int
     complement: int
@@ -29,6 +32,7 @@ class Instrument:
     min_size: int
     open_ns: int
     close_ns: int
+    is_adopted: bool = False
 
 
 @dataclass(slots=True)
@@ -49,8 +53,8 @@ class Market:
 
     @property
     def is_open(self) -> bool:
-        """Whether orders are accepted, by the venue and by us."""
-        return self.status == _OPEN and not self.is_halted
+        """Whether orders are accepted, by the venue and by us: what is adopted is only watched."""
+        return self.status == _OPEN and not self.is_halted and not self.up.is_adopted
 
     def payout(self, instrument: int) -> int:
         """Return what one share of `instrument` pays in micros; -1 while unresolved."""
@@ -77,6 +81,7 @@ def instrument_from_record(record: np.void) -> Instrument:
         min_size=int(record["min_size_cents"]) * SIZE_STEP,
         open_ns=int(record["open_s"]) * 1_000_000_000,
         close_ns=int(record["close_s"]) * 1_000_000_000,
+        is_adopted=bool(int(record["flags"]) & Flag.SNAPSHOT),
     )
 
 

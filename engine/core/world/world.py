@@ -117,6 +117,9 @@ class World:
         facts[row + MIN_SIZE] = instrument.min_size
         facts[row + TERMS] += known != instrument
         self.books.tops[index, TICK] = instrument.tick
+        market = self.instruments.market_of(index)
+        if market is not None:
+            self._tell_gates(market)
         if completed is not None:
             up, down = completed.up.index, completed.down.index
             for one, other in ((up, down), (down, up)):

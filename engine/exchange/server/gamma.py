@@ -104,6 +104,9 @@ class GammaRoutes:
         if conditions:
             wanted = set(conditions)
             rows = [x for x in rows if {x.market.condition_id, _condition_id(x.market)} & wanted]
+        tokens = set(query.getall("clob_token_ids", []))
+        if tokens:
+            rows = [x for x in rows if tokens & {str(token) for token in x.market.tokens}]
         if "series_id" in query:
             named = set(query.getall("series_id"))
             rows = [x for x in rows if str(series_id(x.market.series)) in named]
@@ -112,7 +115,7 @@ class GammaRoutes:
             rows = [x for x in rows if x.market.end_ms >= earliest_ms]
         if latest_ms is not None:
             rows = [x for x in rows if x.market.end_ms <= latest_ms]
-        if "closed" in query or not (slugs or conditions):
+        if "closed" in query or not (slugs or conditions or tokens):
             closed = query.get("closed", "false").lower() == "true"
             rows = [x for x in rows if x.is_open != closed]
         return sorted(rows, key=lambda x: (x.market.start_ms, x.market.slug))

@@ -74,6 +74,7 @@ class FeedGroup(Section):
 
     rotate_ms: how old the market socket may grow before another takes over.  quiet_ms: how long a
     book may be silent while others move before it is compared with the venue's REST answer.
+    snapshot_ms: how long after a subscription a book may be missing before it is asked for anew.
     """
 
     feeds: tuple[FeedName, ...] = Field(min_length=1, strict=False)
@@ -84,6 +85,7 @@ class FeedGroup(Section):
     gamma_poll_ms: PositiveCount = 5_000
     rotate_ms: PositiveCount = 600_000
     quiet_ms: PositiveCount = 5_000
+    snapshot_ms: PositiveCount = 3_000
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:

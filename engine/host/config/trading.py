@@ -26,7 +26,7 @@ class Spread(Section):
     enabled: bool = False
     size_shares: PositiveAmount = Decimal(10)
     target_total_usd: PositiveAmount = Field(default=Decimal("0.98"), lt=1)
-    improve_ticks: int = 0
+    improve_ticks: int = Field(default=0, ge=-1_000, le=1_000)
     price_usd_min: Price = Decimal("0.05")
     price_usd_max: Price = Decimal("0.95")
     imbalance_shares_moderate: PositiveAmount = Decimal(20)
