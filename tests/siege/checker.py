@@ -144,6 +144,15 @@ def redirected(seen: Evidence) -> Iterator[str]:
         yield f"requests at another address: requests={seen.redirected}"
 
 
+def cash(seen: Evidence) -> Iterator[str]:
+    """I7: the core's money is the venue's, to the micro."""
+    for quiet in seen.quiets:
+        if quiet.core_cash != quiet.venue_cash:
+            yield (
+                f"cash differs: when={quiet.when}, core={quiet.core_cash}, venue={quiet.venue_cash}"
+            )
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "I1 exposure": (over_limit,),
     "I2 duplicate orders": (duplicates,),
@@ -151,6 +160,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "I4 lost fills": (lost_fills,),
     "I5 invented fills": (invented_fills,),
     "I6 positions": (positions,),
+    "I7 cash": (cash,),
     "I9 halt": (sent_after_halt,),
     "I9 orders left": (orders_left,),
     "I10 unknown": (unknown_orders,),

@@ -12,11 +12,13 @@ from siege.tape import Tape
 
 @dataclass(frozen=True)
 class Quiet:
-    """The core's own figures at a quiet moment, and the venue's at the same one; micro-shares."""
+    """The core's own figures at a quiet moment, and the venue's: micro-shares and pUSD micros."""
 
     when: str
     core_shares: int
     venue_shares: int
+    core_cash: int
+    venue_cash: int
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,22 @@ class Ledger:
         kept = (row for row in self.of("fill") if row["trade_id"] not in failed)
         return sum(signs[row["side"]] * row["size"] for row in kept)
 
+    def cash(self) -> int:
+        """Return the wallet's pUSD micros: what it began with, and what each row moved."""
+        failed = self.failed_trades()
+        cash = next(int(row["balance"]) for row in self.rows if row["type"] == "start")
+        for row in self.rows:
+            if row.get("maker") != self.maker or row.get("trade_id") in failed:
+                continue
+            if row["type"] == "fill":
+                gross = -row["notional"] if row["side"] == "BUY" else row["notional"]
+                cash += gross - row["fee"]
+            elif row["type"] in ("payout", "merge", "redeem", "rebate"):
+                cash += row["cash"]
+            elif row["type"] == "split":
+                cash -= row["cash"]
+        return cash
+
 
 def _is_foreign(row: Row) -> bool:
     return str(row["owner"]) == FOREIGN_OWNER

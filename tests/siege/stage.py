@@ -122,16 +122,17 @@ class Stage:
         self.trader.until(self._agrees, BOOKED_S_MAX)
         time.sleep(RESTS_S)
         core, venue = self._held()
-        self.quiets.append(Quiet(when, core, venue))
+        self.quiets.append(Quiet(when, core[0], venue[0], core[1], venue[1]))
 
     def _agrees(self) -> bool:
         core, venue = self._held()
         return core == venue
 
-    def _held(self) -> tuple[int, int]:
-        core = self.trader.core()
+    def _held(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return shares and cash by the core's gauges, and by the venue's ledger."""
+        core, ledger = self.trader.core(), self.ledger()
         shares = core.get("position_up", -1) + core.get("position_down", 0)
-        return shares, self.ledger().shares()
+        return (shares, core.get("cash_micros", -1)), (ledger.shares(), ledger.cash())
 
     def _end_halts(self) -> None:
         for each in self.halts:

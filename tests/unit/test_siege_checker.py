@@ -40,7 +40,7 @@ def filled(seq: int, order_hash: str, trade_id: str = TRADE) -> dict[str, Any]:
     return {
         "seq": seq, "ts": 1_000 * seq, "type": "fill", "order_hash": order_hash, "maker": MAKER,
         "trade_id": trade_id, "token_id": "1", "side": "BUY", "price": 400_000, "size": SIZE,
-        "notional": 2_000_000,
+        "notional": 2_000_000, "fee": 0,
     }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def good(folder: Path) -> Evidence:
         [tape.read_tape(tape_file(folder / "tape.ht", order_body(), fill_body()))],
         limit_micros=2_000_000,
         halts_ms=[5_000],
-        quiets=[Quiet("end", SIZE, SIZE)],
+        quiets=[Quiet("end", SIZE, SIZE, 7, 7)],
         stops=[Stop("end", 0, frozenset())],
         outputs={"run-1.out": "stopped"},
         files={"state/core.jsonl": b"{}"},
@@ -144,7 +144,8 @@ PLANTS: dict[str, tuple[str, Plant]] = {
     "unlogged": ("I3 order log", lambda seen, _: with_rows(seen, placed(3, OTHER, price=0))),
     "lost": ("I4 lost fills", lambda seen, _: with_rows(seen, filled(3, HASH, "f" * 32))),
     "invented": ("I5 invented fills", plant_invented),
-    "position": ("I6 positions", lambda seen, _: seen.quiets.append(Quiet("x", 0, SIZE))),
+    "position": ("I6 positions", lambda seen, _: seen.quiets.append(Quiet("x", 0, SIZE, 7, 7))),
+    "cash": ("I7 cash", lambda seen, _: seen.quiets.append(Quiet("x", SIZE, SIZE, 6, 7))),
     "late order": ("I9 halt", lambda seen, _: seen.halted_orders_ms.append(51)),
     "order left": (
         "I9 orders left",
@@ -188,6 +189,21 @@ def test_what_earlier_runs_hold_counts(tmp_path: Path) -> None:
     with_rows(seen, placed(3, OTHER))
     seen.log += [e._replace(order_id=8, order_hash=OTHER, run_id=1) for e in seen.log]
     assert [name for name, _ in check(seen)] == ["I1 exposure"]
+
+
+def test_the_ledgers_cash_is_what_every_row_leaves(tmp_path: Path) -> None:
+    """From the balance at the start: fills with their fees, sets, payouts; no failed trade."""
+    seen = good(tmp_path)
+    about = {"maker": MAKER, "ts": 3}
+    seen.ledger.rows.insert(0, {"seq": 0, "ts": 0, "type": "start", "balance": 100_000_000})
+    spent = next(row for row in seen.ledger.rows if row["type"] == "fill")
+    rest = 100_000_000 - spent["notional"] - spent["fee"]
+    assert seen.ledger.cash() == rest
+    with_rows(seen, {"seq": 3, "type": "split", "cash": 5_000_000, **about})
+    with_rows(seen, {"seq": 4, "type": "payout", "cash": 2_000_000, **about})
+    assert seen.ledger.cash() == rest - 3_000_000
+    with_rows(seen, {"seq": 5, "ts": 3, "type": "settle", "trade_id": TRADE, "status": "FAILED"})
+    assert seen.ledger.cash() == 97_000_000
 
 
 def test_failed_trades_are_neither_held_nor_lost(tmp_path: Path) -> None:
