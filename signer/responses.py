@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from engine.wire.codes import OrderStatus, Reason
+from engine.wire.status_texts import order_status_of
 from signer.http import Answer, Outcome
 
 MICROS_DECIMALS = 6
+_UNSAID = -1
 RETRY_S_MAX = 600
 
 
@@ -140,15 +142,6 @@ _TRANSPORT_REASONS = {
     Outcome.CONNECTION_LOST: Reason.CONNECTION_LOST,
     Outcome.UNREADABLE: Reason.UNREADABLE_ANSWER,
 }
-_ORDER_STATUSES = {
-    "live": OrderStatus.LIVE,
-    "matched": OrderStatus.MATCHED,
-    "delayed": OrderStatus.DELAYED,
-    "unmatched": OrderStatus.UNMATCHED,
-    "canceled": OrderStatus.CANCELED,
-    "canceled_market_resolved": OrderStatus.CANCELED,
-    "invalid": OrderStatus.INVALID,
-}
 
 
 def classify_order(answer: Answer, order_hash: bytes) -> Verdict:
@@ -192,22 +185,23 @@ def classify_look_up(answer: Answer, order_hash: bytes) -> Verdict:
         return Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)
     if answer.body.strip() == b"null":
         return Verdict(Fate.REFUSED, Reason.VENUE_NOT_FOUND)
-    name = str(content.get("status", "")).lower()
-    name = name.removeprefix("order_status_")
-    status = _ORDER_STATUSES.get(name)
-    # Absent is not zero here: an order that ended with a fill must not look like one without.
+    name = str(content.get("status", ""))
+    status = order_status_of(name)
+    # Absent is not zero: an order that ended with a fill must not look like one without.
     said = content.get("size_matched")
-    matched = None if said in (None, "") else micros_of(said)
+    matched = _UNSAID if said in (None, "") else micros_of(said)
     if not _is_hash(content.get("id"), order_hash) or status is None or matched is None:
         return Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)
+    if status == OrderStatus.MATCHED and matched == _UNSAID:
+        return Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)
     if status == OrderStatus.CANCELED:
-        reason = Reason.CANCELED if name == "canceled" else Reason.MARKET_RESOLVED
+        reason = Reason.MARKET_RESOLVED if "RESOLVED" in name.upper() else Reason.CANCELED
         return Verdict(Fate.ENDED, reason, status, matched=matched)
     if status == OrderStatus.INVALID:
         if matched:
             return Verdict(Fate.ENDED, Reason.VENUE_REJECTED, status, matched=matched)
         return Verdict(Fate.REFUSED, Reason.VENUE_REJECTED, status)
-    return Verdict(Fate.ACCEPTED, Reason.OK, status, matched=matched)
+    return Verdict(Fate.ACCEPTED, Reason.OK, status, matched=max(matched, 0))
 
 
 def classify_cancel(answer: Answer) -> CancelVerdict:
@@ -265,7 +259,7 @@ def _accepted(content: Mapping[str, Any], order_hash: bytes) -> Verdict:
     if not _is_hash(order_id, order_hash):
         reason = Reason.HALT_HASH_MISMATCH if order_id else Reason.UNREADABLE_ANSWER
         return Verdict(Fate.UNKNOWN, reason)
-    status = _ORDER_STATUSES.get(str(content.get("status", "")).lower())
+    status = order_status_of(str(content.get("status", "")))
     making = micros_of(content.get("makingAmount"))
     taking = micros_of(content.get("takingAmount"))
     if status is None or making is None or taking is None:

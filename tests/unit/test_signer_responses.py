@@ -232,7 +232,17 @@ def test_only_what_never_left_is_refused_by_the_transport(
         (404, {"message": "no Route matched"}, Verdict(Fate.UNKNOWN, Reason.VENUE_ERROR)),
         (200, b"", Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
         (200, b"{}", Verdict(Fate.UNKNOWN, Reason.UNREADABLE_ANSWER)),
-        (200, {"id": ORDER_ID, "status": "CANCELED"}, Verdict(2, Reason.UNREADABLE_ANSWER)),
+        (
+            200,
+            {"id": ORDER_ID, "status": "CANCELED"},
+            Verdict(Fate.ENDED, Reason.CANCELED, OrderStatus.CANCELED, matched=-1),
+        ),
+        (
+            200,
+            {"id": ORDER_ID, "status": "CANCELED_order couldn't be filled", "size_matched": ""},
+            Verdict(Fate.ENDED, Reason.CANCELED, OrderStatus.CANCELED, matched=-1),
+        ),
+        (200, {"id": ORDER_ID, "status": "MATCHED"}, Verdict(2, Reason.UNREADABLE_ANSWER)),
         (
             200,
             {"id": "0x" + "11" * 32, "status": "CANCELED", "size_matched": "0"},
