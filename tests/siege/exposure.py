@@ -1,4 +1,5 @@
-"""What a wallet has at risk, computed from the venue's ledger: cost of what is held, open buys.
+"""What a wallet has at risk, computed from the venue's ledger: cost of what is held, less its full
+sets, and open buys.
 
 A sale takes its part of the cost along. A buy at once risks its budget, a resting one its size at
 its price, less what was filled. Money in micros.
@@ -6,6 +7,7 @@ its price, less what was filled. Money in micros.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,17 +18,28 @@ MICROS = 1_000_000
 
 @dataclass
 class Holdings:
-    """Shares and their cost by token, and what open buys may still cost by hash."""
+    """Shares and their cost by token, its market, and what open buys may still cost by hash."""
 
     size: dict[str, int] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
+    market: dict[str, str] = field(default_factory=dict)
     open: dict[str, tuple[int, int]] = field(default_factory=dict)  # price, size left
     budget: dict[str, int] = field(default_factory=dict)
 
     def total(self) -> int:
-        """Return everything at risk, micros."""
+        """Return everything at risk, micros. A full set pays 1 whatever happens."""
         resting = sum(price * size // MICROS for price, size in self.open.values())
-        return sum(self.cost.values()) + resting + sum(self.budget.values())
+        return self._held() + resting + sum(self.budget.values())
+
+    def _held(self) -> int:
+        tokens: dict[str, list[str]] = defaultdict(list)
+        for token, market in self.market.items():
+            tokens[market].append(token)
+        at_risk = 0
+        for pair in tokens.values():
+            sets = min(self.size[token] for token in pair) if len(pair) == 2 else 0
+            at_risk += max(0, sum(self.cost[token] for token in pair) - max(0, sets))
+        return at_risk
 
     def apply(self, row: Row) -> None:
         """Follow one row of the ledger."""
@@ -44,6 +57,7 @@ class Holdings:
 
     def _fill(self, row: Row, order_hash: str) -> None:
         token, size = row["token_id"], row["size"]
+        self.market[token] = row["condition_id"]
         held, cost = self.size.get(token, 0), self.cost.get(token, 0)
         if row["side"] == "BUY":
             self.size[token], self.cost[token] = held + size, cost + row["notional"]

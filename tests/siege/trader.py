@@ -35,7 +35,8 @@ class Trader:
         self._wallet = wallet
         self._passphrase = passphrase
         self._env = {**os.environ, **env}
-        self._runtime = Path(env["HALFTICK_RUNTIME_DIR"]) / NAME
+        own = f"halftick-{os.getuid()}"
+        self._runtime = Path(env["HALFTICK_RUNTIME_DIR"]) / own / NAME
         self._process: subprocess.Popen[bytes] | None = None
         self.count = 0
 

@@ -39,8 +39,8 @@ def filled(seq: int, order_hash: str, trade_id: str = TRADE) -> dict[str, Any]:
     """Return the row of a whole fill."""
     return {
         "seq": seq, "ts": 1_000 * seq, "type": "fill", "order_hash": order_hash, "maker": MAKER,
-        "trade_id": trade_id, "token_id": "1", "side": "BUY", "price": 400_000, "size": SIZE,
-        "notional": 2_000_000, "fee": 0,
+        "trade_id": trade_id, "token_id": "1", "condition_id": "0xc", "side": "BUY",
+        "price": 400_000, "size": SIZE, "notional": 2_000_000, "fee": 0,
     }  # fmt: skip
 
 
