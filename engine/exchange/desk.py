@@ -13,6 +13,7 @@ from engine.exchange import rules as refusals
 from engine.exchange.accounts import CASH
 from engine.exchange.events import Listener, OrderEvent
 from engine.exchange.listing import Listing
+from engine.exchange.market import OUTCOMES
 from engine.exchange.matching import Fill, Order, Sweep, Verdict
 from engine.exchange.orders import HOUSE, Answer, Reply, Status, Submission, Trade, VenueOrder
 from engine.exchange.rules import VenueRules
@@ -205,6 +206,8 @@ class OrderDesk:
         else:
             self._hold(order, _rest_of(terms, []))
             self._rest(order, listing)
+        if fills:
+            self._listener.books_replaced(listing, list(range(OUTCOMES)))
 
     def _rest(self, order: VenueOrder, listing: Listing) -> None:
         """Let what is left of an order wait in the book; it holds what it needs."""

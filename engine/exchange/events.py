@@ -25,13 +25,16 @@ class Listener(Protocol):
         """The books of these outcomes changed together; the listing shows the state after."""
 
     def books_replaced(self, listing: Listing, outcomes: list[int]) -> None:
-        """The books of these outcomes were shown for the first time, or emptied for good."""
+        """The books of these outcomes are told whole: shown first, traded in, emptied for good."""
 
     def tick_changed(self, listing: Listing, old_tick: int) -> None:
         """The market has a finer grid from now on."""
 
     def trade_printed(self, listing: Listing, trade: Trade) -> None:
         """One of our orders took liquidity: a public trade."""
+
+    def market_listed(self, listing: Listing) -> None:
+        """There is a new market."""
 
     def market_resolved(self, listing: Listing) -> None:
         """The payouts are final."""
@@ -56,6 +59,9 @@ class Silence:
         """Say nothing."""
 
     def trade_printed(self, listing: Listing, trade: Trade) -> None:
+        """Say nothing."""
+
+    def market_listed(self, listing: Listing) -> None:
         """Say nothing."""
 
     def market_resolved(self, listing: Listing) -> None:

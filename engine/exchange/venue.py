@@ -93,6 +93,7 @@ class Venue:
             self._by_token[token] = (listing, outcome)
             listing.pool.books[outcome].time_ms = self.schedule.now_ms  # an empty book has a time
         self.schedule.at(market.end_ms, Phase.EXPIRE, lambda: self._end_window(listing))
+        self._listener.market_listed(listing)
         return listing
 
     def find(self, token: int) -> tuple[Listing, int] | None:
@@ -139,7 +140,7 @@ class Venue:
     def cancel(self, account: Account, hashes: Iterable[str]) -> dict[str, str]:
         """Cancel orders of an account's owner; return for each hash "" or why it was not."""
         out: dict[str, str] = {}
-        for order_hash in hashes:
+        for order_hash in dict.fromkeys(hashes):  # one named twice is cancelled once
             order = self.desk.orders.get(order_hash)
             if order is not None and order.submission.trader != account.owner:
                 out[order_hash] = "Order not found or already canceled"

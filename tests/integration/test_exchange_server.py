@@ -276,10 +276,12 @@ async def test_cancel_many_ways():
         )
         assert answer == {"canceled": [], "not_canceled": {}}
         _, answer = await exchange.call("DELETE", "/order", orjson.dumps({"orderID": ids[0]}))
-        _, answer = await exchange.call("DELETE", "/orders", orjson.dumps([ids[0], "0x1"]))
+        _, answer = await exchange.call(
+            "DELETE", "/orders", orjson.dumps([ids[0], "0x" + "1" * 64])
+        )
         assert answer["not_canceled"] == {
             ids[0]: "Order already canceled",
-            "0x1": "Order not found or already canceled",
+            "0x" + "1" * 64: "Order not found or already canceled",
         }
         _, rows = await exchange.call("GET", "/data/orders")
         assert [row["id"] for row in rows["data"]] == ids[1:]
@@ -437,7 +439,8 @@ async def test_garbage_bodies_are_refused(body: bytes):
 async def test_garbage_frames_are_counted():
     """Frames that are no frames are counted; the socket and the other clients live on."""
     async with served() as exchange:
-        socket = await exchange.session.ws_connect(exchange.url + "/ws/market")
+        socket = await exchange.market_socket()
+        await receive(socket)
         for text in ("{]", "[]", "3", '{"type":"market","assets_ids":7}', '{"operation":"fly"}'):
             await socket.send_str(text)
         await socket.send_str('{"type":"market","assets_ids":["x"]}')

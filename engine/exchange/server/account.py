@@ -112,5 +112,5 @@ class AccountRoutes:
 
 def _where(rows: list[dict[str, Any]], request: web.Request) -> list[dict[str, Any]]:
     """Return the rows of the market and token that the query names."""
-    market, asset = (request.query.get(name, "") for name in ("market", "asset_id"))
+    market, asset = (request.query.get(name, "").lower() for name in ("market", "asset_id"))
     return [row for row in rows if market in ("", row["market"]) and asset in ("", row["asset_id"])]

@@ -8,12 +8,15 @@ recorded frames.
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from engine.exchange.book_hash import BookSummary, level_text, version_text
 from engine.exchange.books import Book, Change, Levels
 from engine.exchange.listing import Listing
 from engine.exchange.market import Market
 from engine.exchange.texts import decimal_text
-from engine.wire.codes import Side
+from engine.wire.codes import FeeCurve, Side
 from signer.contracts import Generation
 
 SIDE_NAMES = (Side.BUY.name, Side.SELL.name)
@@ -122,6 +125,49 @@ def touch_frame(listing: Listing, outcome: int, book: Book, now_ms: int) -> str:
         f'"spread":"{decimal_text(max(book.best_ask - book.best_bid, 0))}", '
         f'"timestamp":"{now_ms}", "event_type":"best_bid_ask"}}'
     )
+
+
+def new_market_frame(listing: Listing, now_ms: int) -> str:
+    """Return a `new_market` event: everything but the window's schedule."""
+    market, number = listing.market, market_id(listing)
+    tokens = [str(token) for token in market.tokens]
+    view: dict[str, Any] = {
+        "id": number,
+        "question": market.question,
+        "market": market.condition_id,
+        "slug": market.slug,
+        "description": "",
+        "assets_ids": tokens,
+        "outcomes": market.outcomes,
+        "event_message": {
+            "id": number,
+            "ticker": market.slug,
+            "slug": market.slug,
+            "title": market.question,
+            "description": "",
+        },
+        "timestamp": str(now_ms),
+        "event_type": "new_market",
+        "tags": [],
+        "condition_id": market.condition_id,
+        "active": True,
+        "clob_token_ids": tokens,
+        "sports_market_type": "",
+        "line": "",
+        "game_start_time": "",
+        "order_price_min_tick_size": decimal_text(listing.tick),
+        "group_item_title": "",
+        "taker_base_fee": "1000",
+        "fees_enabled": market.fee.curve != FeeCurve.FREE,
+    }
+    if market.fee.curve == FeeCurve.V2:
+        view["fee_schedule"] = {
+            "exponent": str(market.fee.exponent),
+            "rate": decimal_text(market.fee.rate_ppm),
+            "taker_only": True,
+            "rebate_rate": decimal_text(market.fee.rebate_ppm),
+        }
+    return json.dumps(view, separators=(", ", ":"), ensure_ascii=False)  # this one may need escapes
 
 
 def resolved_frame(listing: Listing, now_ms: int) -> str:

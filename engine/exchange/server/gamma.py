@@ -102,7 +102,7 @@ class GammaRoutes:
         if slugs:
             rows = [x for x in rows if x.market.slug in slugs]
         if conditions:
-            wanted = set(conditions)
+            wanted = {name.lower() for name in conditions}
             rows = [x for x in rows if {x.market.condition_id, _condition_id(x.market)} & wanted]
         tokens = set(query.getall("clob_token_ids", []))
         if tokens:

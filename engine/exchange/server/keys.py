@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from engine.exchange.accounts import Accounts, ApiKey, KeyRole
-from engine.exchange.server.auth import Gatekeeper
+from engine.exchange.server.auth import UNAUTHORIZED, Gatekeeper
 from engine.exchange.server.http import Refusal, json_response, parse_json
 from engine.exchange.venue_mode import VenueMode
 
@@ -98,8 +98,18 @@ class KeyRoutes:
         return json_response(self._accounts.keys_of(key.account, KeyRole.BUILDER))
 
     async def delete_builder_key(self, request: web.Request) -> web.Response:
-        """DELETE /auth/builder-api-key: the builder's key set that signs the request."""
-        self._accounts.delete_key(await self._gate.admit_builder(request))
+        """DELETE /auth/builder-api-key: the builder's key set that signs the request, or, signed
+        with a trading key as the official client does it, all of the owner's."""
+        if "POLY_BUILDER_API_KEY" in request.headers:
+            self._accounts.delete_key(await self._gate.admit_builder(request))
+            return json_response("OK")
+        key, _ = await self._gate.admit(request)
+        if key.role is not KeyRole.TRADE:
+            raise Refusal(401, UNAUTHORIZED)
+        for name in self._accounts.keys_of(key.account, KeyRole.BUILDER):
+            doomed = self._accounts.key(name)
+            assert doomed is not None, "keys_of gives keys there are"
+            self._accounts.delete_key(doomed)
         return json_response("OK")
 
     async def closed_only(self, request: web.Request) -> web.Response:

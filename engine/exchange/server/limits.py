@@ -1,8 +1,9 @@
 """How fast a signer may trade: two token buckets, one for orders, one for cancels.
 
-A batch is admitted whole or not at all. Cancel-all and cancel-market cost one token and one for
-every order they cancelled, which can leave a debt that later cancels have to wait out. Time is real
-time, whatever the speed of the venue's clock: a limit is about requests.
+A batch is admitted whole or not at all. One of more cancels than a bucket holds (the venue takes
+1,000) is admitted by a full bucket. Cancel-all and cancel-market cost one token and one for every
+order they cancelled. Both can leave a debt that later cancels have to wait out. Time is real time,
+whatever the speed of the venue's clock: a limit is about requests.
 
 Source: orders.md §5.5; refill is read as tokens a second.
 """
@@ -117,9 +118,10 @@ class RateLimiter:
         if self._enforcement is Enforcement.OFF:
             return
         bucket = self._bucket(owner, is_cancel=is_cancel)
-        wait_s = bucket.wait_s(cost)
+        needed = min(cost, bucket.burst) if is_cancel else cost
+        wait_s = bucket.wait_s(needed)
         if not wait_s:
-            bucket.tokens -= cost
+            bucket.tokens -= cost if self._tier.debt or not is_cancel else needed
         self._tell(request, bucket, wait_s)
         if wait_s and self._enforcement is Enforcement.ENFORCE:
             after_s = str(math.ceil(wait_s))

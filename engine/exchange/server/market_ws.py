@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from engine.exchange.books import Change
 from engine.exchange.listing import Listing
@@ -21,12 +21,13 @@ from engine.exchange.server.outbox import NewPasses, Outbox
 
 FRAME_BYTES_MAX = 1 << 18
 PING, PONG = "PING", b"PONG"
+NO_SUBSCRIPTION = b"invalid subscription payload"
 
 Find = Callable[[int], tuple[Listing, int] | None]
 
 
 class Subscriber:
-    """One client and what he asked for. custom: best_bid_ask and market_resolved too."""
+    """One client and what he asked for. custom: touches, new and resolved markets too."""
 
     __slots__ = ("custom", "outbox", "tokens")
 
@@ -39,19 +40,29 @@ class Subscriber:
 class MarketStream:
     """All subscribers of the market stream, and what is told to them."""
 
-    __slots__ = ("_by_token", "_schedule", "_touches", "find", "malformed", "new_passes")
+    __slots__ = (
+        "_by_token",
+        "_schedule",
+        "_subscribers",
+        "_touches",
+        "find",
+        "malformed",
+        "new_passes",
+    )
 
     def __init__(self, schedule: Schedule, find: Find) -> None:
         """find: which listing and outcome a token is."""
         self._schedule = schedule
         self._by_token: dict[int, dict[Subscriber, None]] = {}
+        self._subscribers: dict[Subscriber, None] = {}
         self._touches: dict[int, tuple[int, int]] = {}
         self.find = find
         self.malformed = 0
         self.new_passes: NewPasses | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one client until he leaves."""
+        """Serve one client until he leaves; one who does not begin by subscribing is closed
+        with 1008, a PING or not."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
         passes = self.new_passes(request) if self.new_passes is not None else None
@@ -60,11 +71,16 @@ class MarketStream:
             async for message in ws:
                 if message.type is not WSMsgType.TEXT:
                     self.malformed += 1
-                elif message.data == PING:
-                    subscriber.outbox.put(PONG)
-                else:
-                    self._receive(subscriber, message.data)
+                elif subscriber in self._subscribers:
+                    if message.data == PING:
+                        subscriber.outbox.put(PONG)
+                    else:
+                        self._receive(subscriber, message.data)
+                elif not self._admit(subscriber, message.data):
+                    await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=NO_SUBSCRIPTION)
+                    break
         finally:
+            self._subscribers.pop(subscriber, None)
             for token in subscriber.tokens:
                 self._by_token[token].pop(subscriber, None)
             await subscriber.outbox.close()
@@ -109,28 +125,40 @@ class MarketStream:
                 ),
             )
 
+    def market_listed(self, listing: Listing) -> None:
+        """Send the new market to all with custom features, whatever they subscribed to."""
+        audience = dict.fromkeys(s for s in self._subscribers if s.custom)
+        if audience:
+            _send(audience, frames.new_market_frame(listing, self._schedule.now_ms))
+
     def market_resolved(self, listing: Listing) -> None:
         """Send the outcome to those with custom features."""
         audience = [s for s in self._audience(listing) if s.custom]
         if audience:
             _send(dict.fromkeys(audience), frames.resolved_frame(listing, self._schedule.now_ms))
 
-    def _receive(self, subscriber: Subscriber, text: str) -> None:
-        """Act on a client's frame; count what is no frame of the protocol."""
-        try:
-            frame = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            frame = None
+    def _admit(self, subscriber: Subscriber, text: str) -> bool:
+        """Take a client's first frame, which must be of a market subscription."""
+        frame = _parsed(text)
+        is_first = isinstance(frame, dict) and str(frame.get("type", "")).lower() == "market"
+        if not is_first or not self._receive(subscriber, text):
+            return False
+        self._subscribers[subscriber] = None
+        return True
+
+    def _receive(self, subscriber: Subscriber, text: str) -> bool:
+        """Act on a client's frame, or count one that is none of the protocol; return which."""
+        frame = _parsed(text)
         request = _read(frame)
         if request is None:
             self.malformed += 1
-            return
+            return False
         operation, tokens = request
         if operation == "unsubscribe":
             for token in tokens:
                 subscriber.tokens.discard(token)
                 self._by_token.get(token, {}).pop(subscriber, None)
-            return
+            return True
         subscriber.custom = frame.get("custom_feature_enabled", subscriber.custom) is True
         known = [(token, found) for token in tokens if (found := self.find(token)) is not None]
         for token, _ in known:
@@ -139,6 +167,7 @@ class MarketStream:
         if frame.get("initial_dump", True) is not False:
             books = [frames.book_frame(*found) for _, found in known]
             subscriber.outbox.put(frames.dump_frame(books).encode())
+        return True
 
     def _send_touches(self, listing: Listing, audience: dict[Subscriber, None]) -> None:
         custom = dict.fromkeys(s for s in audience if s.custom)
@@ -160,6 +189,14 @@ def _send(audience: dict[Subscriber, None], frame: str) -> None:
     data = frame.encode()
     for subscriber in audience:
         subscriber.outbox.put(data)
+
+
+def _parsed(text: str) -> Any:
+    """Return decoded JSON, None for what is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _read(frame: Any) -> tuple[str, list[int]] | None:

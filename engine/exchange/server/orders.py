@@ -7,6 +7,7 @@ verifier (its papers) and then the desk's own rules.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ from engine.wire.codes import Side
 
 ORDERS_PER_BATCH_MAX = 15
 CANCELS_PER_BATCH_MAX = 1_000
+_ORDER_ID = re.compile(r"0[xX][0-9a-fA-F]{64}")
 
 
 class OrderRoutes:
@@ -87,20 +89,19 @@ class OrderRoutes:
         """DELETE /order: one order by hash."""
         key, body = await self._admit_trader(request)
         payload = parse_json(body)
-        order_id = payload.get("orderID") if isinstance(payload, dict) else None
-        if not isinstance(order_id, str):
-            raise Refusal(400, "Invalid orderID")
+        order_id = _order_id(payload.get("orderID") if isinstance(payload, dict) else None)
         self._admit_cancels(request, key, 1)
         return self._cancel(key, [order_id])
 
     async def cancel_orders(self, request: web.Request) -> web.Response:
         """DELETE /orders: many, by hash."""
         key, body = await self._admit_trader(request)
-        hashes = parse_json(body)
-        if not isinstance(hashes, list) or not all(isinstance(h, str) for h in hashes):
+        ids = parse_json(body)
+        if not isinstance(ids, list):
             raise Refusal(400, BAD_PAYLOAD)
-        if len(hashes) > CANCELS_PER_BATCH_MAX:
+        if len(ids) > CANCELS_PER_BATCH_MAX:
             raise Refusal(400, f"Too many orders in payload, max allowed: {CANCELS_PER_BATCH_MAX}")
+        hashes = [_order_id(each) for each in ids]
         self._admit_cancels(request, key, len(hashes))
         return self._cancel(key, hashes)
 
@@ -115,7 +116,7 @@ class OrderRoutes:
         wanted = parse_json(body)
         if not isinstance(wanted, dict) or not (wanted.get("market") or wanted.get("asset_id")):
             raise Refusal(400, BAD_PAYLOAD)  # "neither" once meant everything: too dear a slip
-        market, asset = (str(wanted.get(name) or "") for name in ("market", "asset_id"))
+        market, asset = (str(wanted.get(name) or "").lower() for name in ("market", "asset_id"))
         return self._cancel_where(request, key, market, asset)
 
     async def _admit_trader(self, request: web.Request) -> tuple[ApiKey, bytes]:
@@ -170,7 +171,7 @@ class OrderRoutes:
         return answer
 
     def _cancel(self, key: ApiKey, hashes: Iterable[str]) -> web.Response:
-        outcome = self._venue.cancel(key.account, [order_id.lower() for order_id in hashes])
+        outcome = self._venue.cancel(key.account, hashes)
         self._venue.truth.flush()
         return json_response(
             {
@@ -180,6 +181,13 @@ class OrderRoutes:
                 },
             }
         )
+
+
+def _order_id(value: Any) -> str:
+    """Return an order's hash in lower case; Refusal 400 for what is none."""
+    if not isinstance(value, str) or _ORDER_ID.fullmatch(value) is None:
+        raise Refusal(400, "Invalid orderID")
+    return value.lower()
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

@@ -46,6 +46,10 @@ class Streams:
         self.last_trades.trade_printed(trade)
         self.market.trade_printed(listing, trade)
 
+    def market_listed(self, listing: Listing) -> None:
+        """Public."""
+        self.market.market_listed(listing)
+
     def market_resolved(self, listing: Listing) -> None:
         """Public."""
         self.market.market_resolved(listing)

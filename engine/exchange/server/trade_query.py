@@ -12,10 +12,10 @@ def asked_for(trades: Iterable[Trade], query: Mapping[str, str]) -> Iterator[Tra
     """Yield those trades that the query's filters let through, in their order."""
     before, after = (_seconds(query.get(name)) for name in ("before", "after"))
     maker = query.get("maker_address", "").lower()
-    market, asset = query.get("market", ""), query.get("asset_id", "")
+    market, asset = query.get("market", "").lower(), query.get("asset_id", "")
     for trade in trades:
         if (
-            query.get("id", trade.trade_id) == trade.trade_id
+            query.get("id", trade.trade_id).lower() == trade.trade_id
             and maker in ("", trade.order.submission.account.address.lower())
             and (before is None or trade.matched_ms < before * 1_000)
             and (after is None or trade.matched_ms > after * 1_000)

@@ -53,7 +53,8 @@ class UserStream:
         self.new_passes: NewPasses | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one client until he leaves; a wrong key set is closed with 1008."""
+        """Serve one client until he leaves; one who does not begin with his key set is closed
+        with 1008, a PING or not."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
         passes = self.new_passes(request) if self.new_passes is not None else None
@@ -63,10 +64,11 @@ class UserStream:
             async for message in ws:
                 if message.type is not WSMsgType.TEXT:
                     self.malformed += 1
-                elif message.data == PING:
-                    outbox.put(PONG)
                 elif subscriber is not None:
-                    self._receive(subscriber, message.data)
+                    if message.data == PING:
+                        outbox.put(PONG)
+                    else:
+                        self._receive(subscriber, message.data)
                 else:
                     subscriber = self._authenticate(outbox, message.data)
                     if subscriber is None:
