@@ -40,22 +40,22 @@ def client_python(name: str) -> Path:
 
 
 def npm_folder() -> Path:
-    """Return a folder with the TypeScript client installed; skips where it cannot be."""
+    """Return a folder with the TypeScript clients installed; skips where they cannot be."""
     if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("the TypeScript client needs node and npm")
+        pytest.skip("the TypeScript clients need node and npm")
     source, folder = CLIENTS / "npm", environments.ENVIRONMENTS / "npm"
     wanted = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()
     made = folder / ".installed"
     folder.mkdir(parents=True, exist_ok=True)
     with (environments.ENVIRONMENTS / "npm.flock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        for name in ("package.json", "package-lock.json", "trade.mjs"):
+        for name in ("package.json", "package-lock.json", "trade.mjs", "unified.mjs"):
             shutil.copy(source / name, folder / name)
         if not made.exists() or made.read_text() != wanted:
             command = ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             if done.returncode:
-                pytest.skip(f"the TypeScript client cannot be installed: {done.stderr[-300:]}")
+                pytest.skip(f"the TypeScript clients cannot be installed: {done.stderr[-300:]}")
             made.write_text(wanted)
     return folder
 

@@ -155,6 +155,7 @@ async def test_chain_views_answer_and_refuse(tmp_path: Path):
         view = {"to": COLLATERAL, "data": "0x70a08231" + wallet}
         assert int((await rpc("eth_call", view, "latest"))["result"], 16) == 1_000_000_000
         assert (await rpc("eth_chainId"))["result"] == "0x89"
+        assert int((await rpc("eth_estimateGas", {"to": "0x"}))["result"], 16) > 21_000
         block = (await rpc("eth_getBlockByNumber", "latest", False))["result"]
         assert int(block["timestamp"], 16) == floor.hand.schedule.now_ms // 1_000
         factory = {"to": factories_of(137).deposit_factory, "data": "0x49493a4d"}

@@ -333,6 +333,7 @@ async def test_directory_lists_markets_in_the_venues_shapes():
         async with exchange.session.get(f"{url}/markets") as response:
             (row,) = await response.json()
         assert orjson.loads(row["clobTokenIds"]) == tokens
+        assert row["marketMakerAddress"] == ""  # the unified TypeScript client insists on it
         assert (row["version"], row["orderMinSize"], row["feeSchedule"]["rate"]) == ("v1", 5, 0.07)
         async with exchange.session.get(f"{url}/events/keyset?series_id=10192") as response:
             (event,) = (await response.json())["events"]

@@ -238,6 +238,57 @@ async def kind(client: Remote) -> tuple[str, str]:
     return event["topic"], event["type"]
 
 
+async def story(folder: Path, script: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what a TypeScript client saw while it told its story."""
+    process = await asyncio.create_subprocess_exec(
+        *("node", script, json.dumps(told)),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, err.decode()[-500:]
+    seen: dict[str, Any] = json.loads(out)
+    return seen
+
+
+@pytest.mark.parametrize("wallet", list(WalletKind), ids=lambda wallet: wallet.name)
+async def test_the_unified_typescript_client_lists_trades_and_splits(
+    tmp_path: Path, wallet: WalletKind
+):
+    """It reads the directory, page by page and by name, trades, and splits and merges full sets.
+
+    A plain address pays its own transactions, which there is no chain for, so it splits nothing.
+    """
+    folder = npm_folder()
+    async with trading_floor(tmp_path) as floor:
+        trader, market = floor.traders[wallet], floor.standard.market
+        told = {
+            "host": floor.url,
+            "private_key": trader.private_key,
+            "wallet": trader.wallet.address,
+            "relayer_key": floor.hand.accounts.relayer_key(trader.owner),
+            "owner": trader.owner,
+            "slug": market.slug,
+            "condition": market.condition_id,
+            "token": floor.token(floor.standard),
+            "splits": wallet is not WalletKind.EOA,
+        }
+        async with floor.ticking(speed=20):
+            seen = await story(folder, "unified.mjs", told)
+        slugs = [listing.market.slug for listing in floor.listings]
+        assert (seen["slugs"], seen["events"]) == (slugs, slugs)
+        assert seen["market"] == {"slug": market.slug, "condition": market.condition_id}
+        assert seen["book"]
+        assert (seen["placed"]["ok"], seen["placed"]["status"]) == (True, "live")
+        assert seen["cancelled"]["canceled"] == [seen["placed"]["orderId"]]
+        moved = floor.truth("split") + floor.truth("merge")
+        told_amounts = [(row["type"], row["maker"], row["amount"]) for row in moved]
+        maker = trader.wallet.address
+        expected = [("split", maker, 7_000_000), ("merge", maker, 3_000_000)]
+        assert told_amounts == (expected if told["splits"] else [])
+
+
 @pytest.mark.parametrize("wallet", list(WalletKind), ids=lambda wallet: wallet.name)
 async def test_the_typescript_client_trades(tmp_path: Path, wallet: WalletKind):
     """A client in another language signs for every wallet as the exchange verifies it."""
@@ -252,17 +303,7 @@ async def test_the_typescript_client_trades(tmp_path: Path, wallet: WalletKind):
             "token": token,
         }
         async with floor.ticking(speed=20):
-            process = await asyncio.create_subprocess_exec(
-                "node",
-                "trade.mjs",
-                json.dumps(told),
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode == 0, err.decode()[-500:]
-        seen = json.loads(out)
+            seen = await story(folder, "trade.mjs", told)
         assert (seen["key"], seen["tick"], seen["negRisk"]) == (trader.key.key, "0.01", False)
         assert seen["hash"][0] == seen["hash"][1]
         assert seen["placed"]["status"] == "live"

@@ -1,7 +1,7 @@
 """JSON-RPC, read only, under `/rpc`: the few views of the chain that an official client asks for.
 
-Balances, approvals, the block's time and number. There is no chain behind it: nothing can be sent.
-Unknown methods and contracts get JSON-RPC errors.
+Balances, approvals, the block's time and number, what a call's gas would be. There is no chain
+behind it: nothing can be sent. Unknown methods and contracts get JSON-RPC errors.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from signer.eip712 import address_word, hash_text, uint_word
 from signer.wallet_addresses import BEACON_SELECTOR, factories_of
 
 BLOCK_MS = 2_000
+CALL_GAS = 300_000  # what any call is estimated at: a client only signs it as its limit
 BATCH_MAX = 100
 METHOD_NOT_FOUND, REVERTED, INVALID = -32_601, 3, -32_602
 
@@ -69,6 +70,8 @@ class ChainRoutes:
             return hex(self._chain_id)
         if method == "eth_blockNumber":
             return hex(number)
+        if method == "eth_estimateGas":
+            return hex(CALL_GAS)
         if method == "eth_getBlockByNumber":
             seconds = self._venue.schedule.now_ms // 1_000
             return {"number": hex(number), "timestamp": hex(seconds), "transactions": []}

@@ -142,6 +142,7 @@ def market_view(listing: Listing) -> dict[str, Any]:
         "closed": not listing.is_open,
         "archived": False,
         "acceptingOrders": listing.is_open,
+        "marketMakerAddress": "",
         "enableOrderBook": True,
         "negRisk": market.neg_risk,
         "orderPriceMinTickSize": listing.tick / MICROS,
