@@ -6,6 +6,7 @@ The market's matcher decides what it gets, `Settlement` moves cash and shares.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -32,10 +33,12 @@ CANCEL_REFUSALS = {
 
 
 class OrderDesk:
-    """All orders, by hash; those that may still fill in `open`, in order of arrival."""
+    """Orders by hash: those that may still fill, in `open` too, in order of arrival, and the last
+    `VenueRules.history_max` that have ended. What is older is not known here any more."""
 
     __slots__ = (
         "_announce",
+        "_ended",
         "_listener",
         "_rules",
         "_schedule",
@@ -65,6 +68,7 @@ class OrderDesk:
         self.dust_of: Callable[[Order], int] = _none  # micro-shares the venue's rounding loses
         self.orders: dict[str, VenueOrder] = {}
         self.open: dict[str, VenueOrder] = {}
+        self._ended: deque[str] = deque()  # hashes of those to forget, the first to end first
 
     def submit(self, submission: Submission, listing: Listing, reply: Reply) -> None:
         """Accept or refuse an order; `reply` is called once, now or after the taker delay."""
@@ -267,12 +271,17 @@ class OrderDesk:
             self._answer(order, refusals.NO_MARKET.format(token=order.token))
 
     def _close(self, order: VenueOrder, status: Status) -> None:
-        """End an order; one of the house's own is forgotten, for nobody can ask for it."""
+        """End an order, and forget what is too old; one of the house's own at once, for no client
+        can ask for it."""
         order.status = status
         self._hold(order, 0)
         self.open.pop(order.order_hash, None)
         if order.submission.owner == HOUSE:
             self.orders.pop(order.order_hash, None)
+            return
+        self._ended.append(order.order_hash)
+        if len(self._ended) > self._rules.history_max:
+            del self.orders[self._ended.popleft()]
 
     def _hold(self, order: VenueOrder, amount: int) -> None:
         order.submission.account.hold(_asset(order.submission), amount - order.held)

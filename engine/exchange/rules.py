@@ -43,6 +43,7 @@ class VenueRules:
     marketable_buy_min: int = 1_000_000
     heartbeat_ms: int = 10_000  # without one this long, a key's orders are cancelled
     heartbeat_sweep_ms: int = 5_000  # how often the venue looks
+    history_max: int = 50_000  # ended orders, and fills, that can still be asked for
     eoa_accepted: bool = True  # the venue refuses new plain addresses as makers
     v1_accepted: bool = False  # orders of generation 1
 

@@ -28,7 +28,8 @@ Legs = tuple[Trade, ...]  # the taker's and, unless he is a stranger, the maker'
 
 
 class Settlement:
-    """Books fills and payouts. Keeps every leg a client can ask for, by a name of its own.
+    """Books fills and payouts. Keeps the last `VenueRules.history_max` legs that a client can ask
+    for, by a name of their own.
 
     fees: taker fees taken so far, less those of failed trades, micros.
     """
@@ -156,6 +157,8 @@ class Settlement:
         if submission.owner != HOUSE:
             name = leg.trade_id if leg.trade_id not in self.trades else leg.trade_id + "/maker"
             self.trades[name] = leg
+            if len(self.trades) > self._rules.history_max:
+                del self.trades[next(iter(self.trades))]
         order.trade_ids.append(leg.trade_id)
         self._truth.write(
             "fill",
