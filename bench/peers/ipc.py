@@ -15,6 +15,7 @@ import ctypes
 import importlib.util
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from engine.wire.records import RECORD_BYTES, RECORD_WORDS
 RUN_ID = 1
 BATCH, CAPACITY = 64, 4096
 PACED, GAP_NS = 400, 200_000
+ROUND_S_MAX, END_S_MAX = 60.0, 5.0
 STREAMED = {"ring": 64_000, "zeromq": 8_000, "pipe": 8_000, "queue": 4_000, "iceoryx2": 4_000}
 LABELS = {
     "ring": "**halftick ring**",
@@ -43,6 +45,10 @@ LABELS = {
     "queue": "multiprocessing.Queue",
     "iceoryx2": "iceoryx2",
 }
+
+
+class Stuck(Exception):
+    """A round that does not end; the message says which way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,33 +228,67 @@ class Ways:
         self._commands, theirs = spawn.Pipe()
         sender = spawn.Process(target=serve, args=(theirs, at, self._names), daemon=True)
         sender.start()
-        self._stack.callback(sender.join)
+        self._stack.callback(_end, sender)
         self._stack.callback(self._commands.send, None)
-        if self._commands.recv() != "ready":
-            raise RuntimeError("the sender did not start")
+        if not self._commands.poll(ROUND_S_MAX):
+            self._stack.close()
+            raise Stuck(f"the sender did not start: within_s={ROUND_S_MAX}")
+        self._commands.recv()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def paced(self, name: str) -> list[int]:
-        """Return the one-way latency of each record, nanoseconds."""
-        self._commands.send((name, PACED, GAP_NS))
-        take, spent = self._takes[name], []
-        while len(spent) < PACED:  # a receiver that was held up finds several at once
-            stamps, now_ns = take(), time.monotonic_ns()
-            spent += [now_ns - stamp for stamp in stamps.tolist()]
-        return spent
+        """Return the one-way latency of single records, nanoseconds; Stuck if they do not come."""
+        with within(name):
+            self._commands.send((name, PACED, GAP_NS))
+            return latencies(self._takes[name], PACED)
 
     def streamed(self, name: str) -> float:
-        """Return nanoseconds a record when as many as possible are sent."""
+        """Return nanoseconds a record when as many as possible are sent; Stuck as above."""
         left = STREAMED[name]
-        began_ns = time.monotonic_ns()
-        self._commands.send((name, left, 0))
-        take = self._takes[name]
-        while left > 0:
-            left -= len(take())
-        return (time.monotonic_ns() - began_ns) / STREAMED[name]
+        with within(name):
+            began_ns = time.monotonic_ns()
+            self._commands.send((name, left, 0))
+            take = self._takes[name]
+            while left > 0:
+                left -= len(take())
+            return (time.monotonic_ns() - began_ns) / STREAMED[name]
+
+
+def latencies(take: Take, count: int) -> list[int]:
+    """Return the one-way latency of `count` records, nanoseconds, however many come at once."""
+    spent: list[int] = []
+    while len(spent) < count:
+        stamps = take()
+        now_ns = time.monotonic_ns()
+        spent += [now_ns - stamp for stamp in stamps.tolist()]
+    return spent
+
+
+@contextlib.contextmanager
+def within(name: str, limit_s: float = ROUND_S_MAX) -> Iterator[None]:
+    """Raise Stuck in the main thread where a round has not ended in time, wherever it waits."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise Stuck(f"no end of a round: way={name}, within_s={limit_s}")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _end(sender: multiprocessing.process.BaseProcess) -> None:
+    """Wait for the sender, who may be in the middle of a round that nobody takes any more."""
+    sender.join(END_S_MAX)
+    if sender.is_alive():
+        sender.kill()
+        sender.join()
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 Latency counts from a tick's *intended* time, so a venue or an engine that was held up cannot hide
 the ticks that waited (coordinated omission); `raw` counts from the moment the frame was sent. A
 tick is answered by the first order that knows of it: when several ticks were taken in one batch,
-the last one's order answers them all. A percentile the sample is too small for is None.
+the last one's order answers them all. Ticks that no order has answered are in no percentile; they
+are counted beside them. A percentile the sample is too small for is None.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ class Result:
     ticks: int
     coalesced: int
     unanswered: int
+    floor_unanswered: int
     gc_collections: int
     engine: Percentiles
     floor: Percentiles
@@ -144,6 +146,7 @@ class Result:
             ticks=sum(len(each.sent_ns) for each in engines),
             coalesced=sum(each.coalesced for each in engines),
             unanswered=sum(each.unanswered for each in engines),
+            floor_unanswered=sum(each.unanswered for each in floors),
             gc_collections=sum(each.collections for each in engines),
             engine=_all(engines),
             floor=_all(floors),
@@ -165,6 +168,7 @@ class Result:
             "ticks": self.ticks,
             "coalesced": self.coalesced,
             "unanswered": self.unanswered,
+            "floor_unanswered": self.floor_unanswered,
             **_named("", self.engine),
             **_named("floor_", self.floor),
             **{name: way.to_json() for name, way in self.ways.items()},

@@ -66,9 +66,21 @@ def tick_to_trade(
         print(json.dumps(result))
     else:
         _show(result)
-    if result["unanswered"]:
-        print(f"halftick bench: ticks without an order: {result['unanswered']}", file=sys.stderr)
+    for line in left_out(result):
+        print(f"halftick bench: {line}", file=sys.stderr)
+    if result["unanswered"] == result["ticks"]:
         raise typer.Exit(1)
+
+
+def left_out(result: dict[str, Any]) -> list[str]:
+    """Return a line for each client that has not answered all of its ticks, of what `--json`
+    prints: those are in no figure, which is the better for it."""
+    counts = {"": result["unanswered"], " of the floor": result["floor_unanswered"]}
+    return [
+        f"ticks without an order{whose}, in no figure: {count} of {result['ticks']}"
+        for whose, count in counts.items()
+        if count
+    ]
 
 
 def _show(result: dict[str, Any]) -> None:
