@@ -115,6 +115,8 @@ async def test_readonly_and_builder_keys(python: Path, tmp_path: Path):
         assert refused["status_code"] == 401
         await client.call("@client.set_api_creds", kept("creds"))
         assert await client.call("@client.delete_readonly_api_key", readonly["apiKey"]) == "OK"
+        assert await client.call("@client.revoke_builder_api_key") == "OK"
+        assert await client.call("@client.get_builder_api_keys") == []
         assert floor.truth("order") == []
 
 
