@@ -284,7 +284,7 @@ def within(name: str, limit_s: float = ROUND_S_MAX) -> Iterator[None]:
 
 
 def _end(sender: multiprocessing.process.BaseProcess) -> None:
-    """Wait for the sender, who may be in the middle of a round that nobody takes any more."""
+    """Wait for the sender; a round whose records are not taken any more is cut off."""
     sender.join(END_S_MAX)
     if sender.is_alive():
         sender.kill()

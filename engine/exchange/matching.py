@@ -14,7 +14,7 @@ Time is the caller's: he judges on the book in force when the order arrives and 
 force when the delay has passed. Source: quant.md §8 `paper_order`; quant.md §1.4 for the cash.
 
 The arithmetic is the contract's `matchOrders`: a fill is so much of what the *maker* gives, and he
-takes floor(given · taker amount / maker amount) of his signed order. A maker who buys gives pUSD,
+takes floor(given · taker amount / maker amount) of his signed order. A buying maker gives pUSD,
 so the shares follow from whole micros of it, and may be a few micro-shares fewer than were wanted.
 
 Orders of one owner do not trade with each other. A resting one that the owner's taker reaches is
@@ -51,7 +51,7 @@ class Fill(NamedTuple):
     """A quantity at a price, in micros.
 
     dust: micros on top of the notional rounded down, 0 or 1.  maker: the key of the resting order
-    that gives it, "" where the liquidity is nobody's.
+    that gives it, "" for a displayed level.
     """
 
     price: int
@@ -106,7 +106,7 @@ class Order:
         return cash if cash > 1 else 0
 
     def give(self, want: int) -> Fill:
-        """Return what the order gives as a maker to somebody who wants so many micro-shares."""
+        """Return the order's fill as the maker of a taker that wants so many micro-shares."""
         left = self.left
         if self.side == Side.SELL:
             return Fill(self.limit, min(want, left), Liquidity.MAKER)
@@ -126,7 +126,7 @@ class Order:
 class Offer(NamedTuple):
     """What one resting order or displayed level would give, in the taker's terms.
 
-    maker: the resting order; None for liquidity that is nobody's.
+    maker: the resting order; None for a displayed level.
     """
 
     price: int
@@ -209,7 +209,7 @@ def sweep(order: Order, offers: Iterable[Offer]) -> Sweep:
 
 
 def bought(price: int, cash: int) -> Fill:
-    """Return the fill of a maker who gives so many micros of pUSD for shares at his price."""
+    """Return a buying maker's fill: the shares that so many micros of pUSD buy at his price."""
     size = cash * MICROS // price
     return Fill(price, size, Liquidity.MAKER, cash - price * size // MICROS)
 

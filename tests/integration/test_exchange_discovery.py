@@ -55,7 +55,7 @@ class Day:
 
 @asynccontextmanager
 async def served_day(minutes: int) -> AsyncIterator[Day]:
-    """Serve a day of windows that the reference prices decide; nobody trades in them."""
+    """Serve a day of windows without trades, which the reference prices decide."""
     schedule, accounts, hosting = Schedule(), Accounts("day"), Hosting()
     streams = Streams(schedule, accounts, lambda token: venue.find(token))
     venue = Venue(VenueRules(), schedule, accounts, TruthLedger(), streams, "day", CentralBook)

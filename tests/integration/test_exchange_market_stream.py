@@ -37,7 +37,7 @@ async def heard(exchange: Served, socket: ClientWebSocketResponse) -> list[dict[
 @pytest.mark.parametrize(
     "text", ["PING", "hello", "[]", '{"operation":"subscribe","assets_ids":[],"markets":[]}']
 )
-async def test_who_does_not_begin_by_subscribing_is_closed(path: str, text: str):
+async def test_a_socket_that_does_not_begin_with_a_subscription_is_closed(path: str, text: str):
     """The first frame is a subscription, or the venue hangs up with 1008."""
     async with served() as exchange:
         socket = await exchange.session.ws_connect(f"{exchange.url}/ws/{path}")

@@ -162,9 +162,9 @@ class Storm:
     def check_settlement(self) -> None:
         """Every trade is one that the contract's `matchOrders` would settle, to the micro.
 
-        How: its arithmetic is repeated on the signed amounts alone. A maker who gives so much takes
-        floor(given · taker amount / maker amount); nobody gives more than he signed; the taker of a
-        mint or merge gets at least what his own ratio says. Source: ctf-exchange-v2, `Trading.sol`.
+        How: its arithmetic is repeated on the signed amounts alone. A maker takes floor(given ·
+        taker amount / maker amount); no order gives more than is signed; the taker of a mint or a
+        merge gets at least what his own ratio says. Source: ctf-exchange-v2, `Trading.sol`.
         """
         given_of: dict[str, int] = defaultdict(int)
         for trade in self.floor.venue.trades.values():

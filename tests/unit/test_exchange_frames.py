@@ -93,7 +93,7 @@ def test_dump_is_byte_for_byte_the_recorded_one(shared_dir: Path):
     assert compared
 
 
-# As the venue sent it on 2026-10-05, before anybody had traded there.
+# As the venue sent it on 2026-10-05, before the first trade there.
 V2_DUMP = (
     '[{"market":"0x017791f201d5a788e0039e511fc1900e5f000000000000000000000000000000",'
     '"asset_id":"663574927012476832975694178961957910328055987427402067619466963999000625152",'

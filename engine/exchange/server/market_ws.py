@@ -61,8 +61,8 @@ class MarketStream:
         self.new_passes: NewPasses | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one client until he leaves; one who does not begin by subscribing is closed
-        with 1008, a PING or not."""
+        """Serve one client until he leaves; a first frame that is no subscription closes the
+        socket with 1008, a PING too."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
         passes = self.new_passes(request) if self.new_passes is not None else None

@@ -53,8 +53,8 @@ class UserStream:
         self.new_passes: NewPasses | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one client until he leaves; one who does not begin with his key set is closed
-        with 1008, a PING or not."""
+        """Serve one client until he leaves; a first frame without a valid key set closes the
+        socket with 1008, a PING too."""
         ws = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=1.0)
         await ws.prepare(request)
         passes = self.new_passes(request) if self.new_passes is not None else None
