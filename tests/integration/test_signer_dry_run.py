@@ -140,7 +140,9 @@ async def test_dry_runs_touch_nothing_of_the_signer(
         assert duty._rail.in_flight == 0
         assert duty._log.bytes_written == 0
         assert runtime.state("orders.log").stat().st_size == 32
-        assert reports.poll(np.zeros((64, 16), np.int64)) == 0
+        said = np.zeros((64, 16), np.int64)
+        assert reports.poll(said) == 1, "the start says that there were no earlier orders"
+        assert int(said[0, 0]) & 0xFFFF == Kind.RECOVERED
         assert key.address not in signed_by
     finally:
         reports.close()
@@ -175,11 +177,11 @@ async def test_orders_between_dry_runs_are_the_only_ones(
             await desk.until(lambda n=order_id: desk.report(Kind.ACK, n), "ACK")  # type: ignore[misc]
         log = scan(desk.order_log.read_bytes(), "orders.log")
         assert desk.kinds() == ["SIGNED", "ACK"] * ORDERS
+        assert venue.look_ups == [], "a stop may ask how much was filled of what it cancels"
         assert await desk.stop() == Exit.CLEAN
     bodies = [placed.entry.body for placed in log.entries if placed.entry.body]
     assert bodies == venue.orders
     assert [placed.entry.order_id for placed in log.entries[::2]] == list(order_ids)
-    assert venue.look_ups == []
     key = SigningKey.from_hex(PRIVATE_KEY)
     for body in bodies:
         content = json.loads(body)["order"]

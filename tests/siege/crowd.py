@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+from http.client import HTTPException
 
 from integration.live_venue import LiveVenue
 
@@ -42,5 +43,5 @@ class Crowd:
             price = self._rng.randrange(low, high, TICK)
             size = self._rng.randrange(5, 15) * 1_000_000
             # The venue may hang up on it, too: faults are not addressed.
-            with contextlib.suppress(OSError, ValueError, KeyError):
+            with contextlib.suppress(OSError, ValueError, KeyError, HTTPException):
                 self._venue.place(account, self._rng.randrange(2), price, size)

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from integration.live_venue import LiveVenue, import_key
@@ -96,7 +97,7 @@ class Stage:
         """Bid with the run's own wallet from another program."""
         price = self.rng.randrange(440_000, 570_000, 1_000)
         size = self.rng.randrange(5, 9) * MS
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, HTTPException):
             order_hash, _ = self.venue.place(self.account, self.rng.randrange(2), price, size)
             self.foreign.add(order_hash)
 
