@@ -41,7 +41,7 @@ class Balances:
         self._outbox = outbox
         self._traded: set[int] = set()
         self._shares: dict[int, int] = {}  # by the last reading
-        self._asked: dict[int, None] = {}  # whoever was not asked about for longest is first
+        self._asked: dict[int, None] = {}  # the one not asked about for longest is first
 
     async def read(self, rest: AccountRest, traded: Iterable[int], index_max: int) -> bool:
         """Tell the collateral and the tokens whose turn it is.

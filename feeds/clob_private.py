@@ -32,7 +32,7 @@ READ_BACK_S = 2.0  # a fill the stream lost is to be known within 5 s
 DEADLINE_S = 5.0  # for one read-back, however slowly the venue answers
 FIRST_DEADLINE_S = 120.0  # while none was complete: all there ever was is read
 OVERLAP_S = 300  # trades this much older than the last known ones are read again
-PAUSE_S = 0.1  # between two read-backs, whoever asks for them
+PAUSE_S = 0.1  # between two read-backs, whatever asks for them
 LOOKUPS_MAX = 20
 
 Tell = Callable[[News], None]

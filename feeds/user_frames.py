@@ -214,7 +214,7 @@ class UserDecoder:
     def _order_state(self, value: OrderValue, how: _Told) -> np.ndarray | None:
         """Return what is news of an order; one that is alive is told so at every read-back.
 
-        The core may have concluded meanwhile that it is dead, and nobody told this feed.
+        The core may have concluded meanwhile that it is dead, and this feed is not told.
         """
         told = self._orders.news(
             value.order_hash,

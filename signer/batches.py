@@ -83,7 +83,7 @@ def classify_batch(answer: Answer, hashes: Sequence[bytes]) -> list[Verdict]:
     if len(legs) != len(ids) or any(
         leg_id in ids and leg_id != own for leg_id, own in zip(told, ids, strict=True)
     ):
-        placed = [None] * len(ids)  # nobody's place can be trusted
+        placed = [None] * len(ids)  # no place can be trusted
     named = {leg_id: leg for leg_id, leg in zip(told, legs, strict=True) if leg_id}
     return [
         _classify_leg(named.get(own, leg), order_hash) if told.count(own) < 2 else _UNREADABLE

@@ -1,7 +1,7 @@
 """Does the order log's disk keep up? No order is sent whose place in the log is not certain.
 
 A disk that is behind stops new orders until it has caught up. One that has failed stops them until
-the next start: after a failed sync nobody knows what of the file is on disk.
+the next start: after a failed sync it is not known what of the file is on disk.
 """
 
 from __future__ import annotations

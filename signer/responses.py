@@ -278,7 +278,7 @@ def _refused_or_unseen(text: str, default: Reason) -> Verdict:
     known = _reason_of(text, _REFUSAL_TEXTS) or default
     if known:
         return Verdict(Fate.REFUSED, known)
-    # Something was said, in words that nobody knows here, or nothing at all.
+    # Something was said, in words that are not known here, or nothing at all.
     return Verdict(Fate.UNKNOWN, Reason.VENUE_REJECTED if text else Reason.UNREADABLE_ANSWER)
 
 

@@ -95,7 +95,7 @@ def call(arguments: Sequence[str]) -> int:
         # Who read our output went away (`halftick tape dump | head`): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.CLEAN)
-    except OSError as error:  # no room, no right, no descriptor: nobody below could add to it
+    except OSError as error:  # no room, no right, no descriptor: it says all there is to say
         what = f"{error.strerror or error}: file={error.filename or 'none'}"
         print(f"halftick: {what}", file=sys.stderr)
         return int(Exit.DIRTY)

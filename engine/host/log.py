@@ -4,8 +4,8 @@ Nothing is logged on the hot path; there, bump a counter. The line layout is
 `{"at": ISO time, "process": …, "event": …, …}`. Secrets have no business here: give names and
 numbers, never a message of the venue's with our headers in it.
 
-A log that cannot be written (a full disk, one that is read-only) loses lines and stops nobody: each
-object counts them in `lost`, and the first error is said once on stderr.
+A log that cannot be written (a full disk, one that is read-only) loses lines and stops no process:
+each object counts them in `lost`, and the first error is said once on stderr.
 
 `<process>.errors.json` beside the log is a list of distinct errors: the same one a million times is
 one entry with a count, a first and a last time, so a storm of errors cannot fill a disk.

@@ -10,8 +10,8 @@ exchange     (paper) latch a halt; stop, exit 1; what does not answer is killed
 supervisor   the kernel sends every process SIGTERM; the last one removes the runtime directory
 ```
 A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead; so is one
-whose counters were cut or removed, for nobody sees it beat. A ring that is not as it was made, or a
-record of a queue that was damaged, ends the run as well: halt, everything cancelled, exit 1. A halt
+whose counters were cut or removed, for its beat cannot be seen. A ring that is not as it was made,
+or a record of a queue that was damaged, ends the run as well: halt, everything cancelled, exit 1. A halt
 is told before it is stored: no disk and no venue is waited for here (`engine.host.halts`,
 `engine.host.venue_cancel`).
 
@@ -321,7 +321,7 @@ class Supervisor:
             is_lost = trouble.reason is Reason.HALT_RUNTIME_LOST
             if self._halts.in_force is None or (is_lost and self.is_running):
                 self.halt(trouble.reason, trouble.detail)
-            if is_lost:  # nobody could tell this run to stop, so it stops by itself
+            if is_lost:  # no command could reach this run, so it stops by itself
                 self.exit_code = Exit.DIRTY
                 self.is_running = False
 

@@ -120,7 +120,7 @@ class Venue:
 
     @web.middleware
     async def _send_away(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Redirect some paths, and keep whoever asks for others waiting for ever."""
+        """Redirect some paths, and keep requests for others waiting for ever."""
         if request.path in self.dribbles:
             response = web.StreamResponse()
             await response.prepare(request)

@@ -1,4 +1,4 @@
-"""A venue that sends the feeds away: nobody at the other address ever hears of us."""
+"""A venue that sends the feeds away: the other address never hears of us."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_a_core_that_found_a_damaged_record_is_not_resumed(run: Run) -> None:
 
 @pytest.mark.parametrize("process", ["core", "feeds.market"])
 def test_counters_that_are_removed_count_as_those_that_are_cut(run: Run, process: str) -> None:
-    """Nobody can see the process any more: it is killed, and that is answered as its death."""
+    """The process cannot be seen any more: it is killed, and that is answered as its death."""
     (runtime_dir("toy") / f"{process}.counters").unlink()
 
     def is_dead() -> bool:

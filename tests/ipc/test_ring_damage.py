@@ -25,7 +25,7 @@ WIDE = 64  # records: another process offers up to 61 at once
 
 
 class Queue:
-    """Both ends of a queue that has wrapped, and its file as whoever damages it sees it."""
+    """Both ends of a queue that has wrapped, and its file as damage would find it."""
 
     def __init__(self, path: Path) -> None:
         create_ring(path, Discipline.QUEUE, CAPACITY, RUN_ID)
@@ -120,7 +120,7 @@ def test_what_came_before_the_damage_is_taken_and_what_follows_never(queue: Queu
     assert (queue.poll() == records(LAP, 2)).all()
     assert len(queue.poll()) == 0
     assert queue.reader.damaged == LAP + 3
-    assert not queue.reader.has_news  # nobody has to spin on what will not be taken
+    assert not queue.reader.has_news  # no reader spins on what will not be taken
     queue.returns()
     assert len(queue.poll()) == 0
     assert queue.reader.damaged == LAP + 3

@@ -21,7 +21,7 @@ from engine.host.rundir import ROOT_VARIABLE, private_directory, runtime_dir, ru
 from engine.wire.codes import Reason
 
 DEADLINE_S = 20.0
-HANG = "halt.json.draft"  # a named pipe there: whoever writes the latch waits for its reader
+HANG = "halt.json.draft"  # a named pipe there: the writer of the latch waits for its reader
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def test_a_balance_that_contradicts_the_books_shuts_its_token_until_it_agrees() 
 
 
 def test_orders_and_fills_made_elsewhere_are_adopted_and_counted() -> None:
-    """A resting bid of other hands reserves its money, its fill is a position of nobody's."""
+    """A resting bid of other hands reserves its money, its fill is a position of no strategy."""
     driver = Driver(SPREAD)
     driver.open_market()
     world = driver.engine.world

@@ -34,7 +34,7 @@ def test_orders_named_and_gone_twice_are_evidence(venue: Venue) -> None:
 @pytest.mark.parametrize(
     "answer",
     [{"canceled": [], "not_canceled": {}}, {"canceled": list(OPEN), "not_canceled": {}}],
-    ids=["nobody", "everybody, in vain"],
+    ids=["none", "all, in vain"],
 )
 def test_a_200_is_no_evidence_while_orders_are_listed(venue: Venue, answer: Any) -> None:
     """Whatever it names: what is listed as open is open, and is told."""
@@ -66,7 +66,7 @@ def test_orders_nobody_named_are_looked_up(venue: Venue) -> None:
 
 
 def test_one_empty_list_is_not_believed(venue: Venue) -> None:
-    """Orders that were there, are named by nobody, and come back in the list are open."""
+    """Orders that were there, are named by no answer, and come back in the list are open."""
     venue.does_cancel, venue.answer = False, {"canceled": list(OPEN), "not_canceled": {}}
     cancel = cancel_all(ACCOUNT, venue.url)
     with pytest.MonkeyPatch.context() as patch:
