@@ -11,8 +11,8 @@ supervisor   the kernel sends every process SIGTERM; the last one removes the ru
 ```
 A process whose heartbeat stops for host.heartbeat_ms_max is killed and so counts as dead; so is one
 whose counters were cut or removed, for its beat cannot be seen. A ring that is not as it was made,
-or a record of a queue that was damaged, ends the run as well: halt, everything cancelled, exit 1. A halt
-is told before it is stored: no disk and no venue is waited for here (`engine.host.halts`,
+or a record of a queue that was damaged, ends the run as well: halt, everything cancelled, exit 1.
+A halt is told before it is stored: no disk and no venue is waited for here (`engine.host.halts`,
 `engine.host.venue_cancel`).
 
 One thread, the main one. The caller calls `poll()` while `is_running`, and `wait()` between two
