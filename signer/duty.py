@@ -121,9 +121,8 @@ class SignerDuty:
         self._log_watch = LogWatch(
             self._log, self._admission, self._counters, settings.order_log_lag_ns_max, self._note
         )
-        self._open.callback(self._core.close)
-        self._open.callback(self._count)
-        self._open.callback(self._rail.close)
+        for close in (self._core.close, self._count, self._rail.close):
+            self._open.callback(close)
         self._report = Reporter(self._exec, self._now_ns)
         self._outcomes = Outcomes(
             self._rail,
@@ -375,11 +374,10 @@ class SignerDuty:
 
     def _count(self) -> None:
         """Show the numbers that others keep."""
-        show = self._counters.set
+        show, path, ladder = self._counters.set, self._path, self._ladder
         self._open_shown = self._orders.open_count
-        path = self._path
         show(tally.ORDERS_OPEN, self._open_shown)
-        show(tally.ORDERS_SIGNED, sum(self._ladder.signed))
+        show(tally.ORDERS_SIGNED, sum(ladder.signed))
         show(tally.ORDERS_SENT, path.sent_count)
         show(tally.SIGN_NS_LAST, path.sign_ns_last)
         show(tally.SIGN_NS_MAX, path.sign_ns_max)
@@ -395,7 +393,6 @@ class SignerDuty:
         show(tally.HEARTBEAT_GAPS, self._heartbeat.gaps)
         show(tally.SPENT_TODAY_USD, self._policy.spending.today // ONE)
         show(tally.LOG_BYTES, self._log.bytes_written)
-        ladder = self._ladder
         for index, signed in zip(tally.BY_RUNG, ladder.signed, strict=True):
             show(index, signed)
         show(tally.NONCES_LEFT, ladder.nonces_left)

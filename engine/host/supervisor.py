@@ -28,12 +28,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
 from engine.bus.control import ControlServer, Reply, Request
-from engine.bus.shm import BusError
 from engine.host import proc, rundir
 from engine.host.config.schema import Settings
+from engine.host.control_replies import status_reply
+from engine.host.core_line import CoreLine
 from engine.host.descriptors import ReservedDescriptors
 from engine.host.errors import Exit, HostError
 from engine.host.events import Event
@@ -53,7 +52,7 @@ from engine.host.startup import (
     wait_until_ready,
     wait_until_recovered,
 )
-from engine.host.status import damaged_files, read_status
+from engine.host.status import damaged_files
 from engine.host.venue_cancel import CancelAll
 from engine.host.venue_probe import VenueProbe
 from engine.host.vitals import Vitals
@@ -78,10 +77,9 @@ class Supervisor:
     ) -> None:
         """Nothing is started yet.
 
-        account: who trades; without one, the local exchange's first account.  sealed: what the
-        signer of a live run takes its key out of.  exchange: the local exchange to start and trade
-        at.  cancel_all: cancels at the venue when the signer is gone.  listener: is told every
-        event as it happens; without one, `poll` returns them.
+        account: who trades; without one, the local exchange's first account.  sealed: what a live
+        signer takes its key out of.  exchange: the local exchange to start and trade at.
+        cancel_all: cancels when the signer is gone.  listener: is told every event at once.
         """
         self.fleet = Fleet(settings, account, sealed)
         self.exchange_ready: dict[str, Any] = {}
@@ -90,7 +88,7 @@ class Supervisor:
         self._exchange = exchange
         self._listener = listener
         self._halts = Halts(self.fleet.state_dir, self.fleet.runtime_dir, self.fleet.clock)
-        self._untold: Reason | None = None  # a halt that did not go into the control ring
+        self._core_line = CoreLine(self.fleet)
         self._vitals = Vitals(self.fleet)
         self._probe: VenueProbe | None = None
         self._last_resort = LastResort(self.fleet, cancel_all, self._note)
@@ -168,21 +166,15 @@ class Supervisor:
             if not child.is_alive:
                 child.is_settled = True
                 self._on_death(child)
-            elif child.damage:
-                self._note(child.name, "stalled", f"{child.damage}: pid={child.pid}; killing it")
-                child.kill()
-            elif child.lacks_counters:
-                self._note(child.name, "stalled", f"no counters: pid={child.pid}; killing it")
+            elif wrong := self._why_to_kill(child):
+                self._note(child.name, "stalled", f"{wrong}: pid={child.pid}; killing it")
                 child.kill()
             elif not child.was_ready:
                 note_ready(child, self._note)
-            elif self._is_stuck(child):
-                self._note(child.name, "stalled", f"no heartbeat: pid={child.pid}; killing it")
-                child.kill()
         self._restart_who_is_due()
         self._halt_for_troubles()
         self._latch_the_cores_halt()
-        self._tell_what_is_untold()
+        self._core_line.retry()
         self._follow_the_latch()
         self._check_rings()
         self._check_whether_to_give_up()
@@ -193,8 +185,7 @@ class Supervisor:
 
         The core is told first; then the halt is in force here, and on its way to the disk.
         """
-        is_told = self.fleet.tell_core(reason, is_engaged=True)
-        self._untold = None if is_told else reason
+        is_told = self._core_line.halt(reason)
         self._halts.engage(reason, detail)
         self._note("run", "halted", f"{reason.name}: {detail}" + ("" if is_told else " (not told)"))
         return is_told
@@ -204,8 +195,7 @@ class Supervisor:
         halt = self._halts.clear(detail)
         if halt is None:
             return False
-        self._untold = None
-        self.fleet.tell_core(halt.code, is_engaged=False)
+        self._core_line.lift(halt.code)
         self._resumed_s = time.monotonic()
         self._note("run", "resumed", f"{halt.reason} cleared: {detail}")
         return True
@@ -329,18 +319,9 @@ class Supervisor:
         """A halt the core engaged by itself outlives it like any other."""
         if time.monotonic() - self._resumed_s < RESUME_S or self._halts.in_force is not None:
             return
-        halted = self.counters("core").get("halted", 0)
-        if halted:
+        if halted := self.counters("core").get("halted", 0):
             known = halted in set(Reason)
             self.halt(Reason(halted) if known else Reason.HALT_OPERATOR, "engaged by the core")
-
-    def _tell_what_is_untold(self) -> None:
-        """The control ring was full: the core that lives hears of the halt as soon as it can."""
-        core = self.fleet.one(Role.CORE)
-        if self._untold is None or core is None or not core.is_alive:
-            return
-        if self.fleet.tell_core(self._untold, is_engaged=True):
-            self._untold = None
 
     def _follow_the_latch(self) -> None:
         news = self._halts.look()
@@ -360,6 +341,11 @@ class Supervisor:
         if not self.halt(Reason.HALT_RUNTIME_LOST, "; ".join(damage)) and core is not None:
             core.kill()  # it cannot be told; the signer cancels everything once it misses it
         self._give_up()
+
+    def _why_to_kill(self, child: Child) -> str:
+        if child.damage or child.lacks_counters:
+            return child.damage or "no counters"
+        return "no heartbeat" if child.was_ready and self._is_stuck(child) else ""
 
     def _is_stuck(self, child: Child) -> bool:
         if child.part.role is Role.EXCHANGE and self._probe is not None:
@@ -396,7 +382,7 @@ class Supervisor:
 
     def _answer(self, request: Request) -> Reply:
         if request.command == "status":
-            return self._status()
+            return status_reply(self.fleet.runtime_dir)
         if request.command == "halt":
             self.halt(Reason.HALT_OPERATOR, request.reason)
             return Reply(True, data={"unstored": self._halts.unstored})
@@ -404,12 +390,6 @@ class Supervisor:
             return Reply(True) if self.resume(request.reason) else Reply(False, "not halted")
         self.request_stop()
         return Reply(True)
-
-    def _status(self) -> Reply:
-        try:
-            return Reply(True, data=msgspec.to_builtins(read_status(self.fleet.runtime_dir)))
-        except (HostError, BusError) as error:
-            return Reply(False, f"not up yet: {error}")
 
     def _note(self, process: str, what: str, detail: str) -> None:
         event = Event(self.fleet.clock.now_ns(), process, what, detail)

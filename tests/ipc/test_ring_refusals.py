@@ -195,5 +195,5 @@ def test_memory_that_may_not_be_locked_is_refused(queue: Path, monkeypatch):
             return -1
 
     monkeypatch.setattr(shm.ctypes, "CDLL", lambda *_, **__: NoLibrary())
-    with pytest.raises(BusError, match=r"memory cannot be locked: file=.*orders.ring, bytes=1664"):
+    with pytest.raises(BusError, match=r"memory cannot be locked: file=.*orders.ring, bytes=1728"):
         QueueReader(queue, RUN_ID)

@@ -20,7 +20,7 @@ from engine.bus.ring import (
     QueueWriter,
     create_ring,
 )
-from engine.bus.ring_header import HEAD_WORD, WAITING_WORD
+from engine.bus.ring_header import HEAD_WORD, SLOTS_WORD, WAITING_WORD
 from engine.bus.wait import Sleeper
 from engine.wire.records import RECORD_WORDS
 
@@ -104,12 +104,22 @@ def test_a_writer_that_died_before_it_woke_leaves_nobody_asleep(runtime_dir: Pat
     thread.start()
     wait_until(lambda: header(path)[WAITING_WORD] == 1, DEADLINE_S, "the reader says so")
     wait_until(lambda: is_in_futex(thread), DEADLINE_S, "the reader sleeps")
+    header(path)[SLOTS_WORD:] = one_record(runtime_dir / "y.ring")
     header(path)[[WAITING_WORD, HEAD_WORD]] = 0, 1  # all of an offer but the call
     writer = QueueWriter(path, RUN_ID)
     thread.join(DEADLINE_S)
     assert not thread.is_alive(), "the reader was not woken"
     for end in (sleeper, reader, writer):
         end.close()
+
+
+def one_record(path: Path) -> np.ndarray:
+    """Return slots and seals of a queue of 64 with one record in it, int64[n]."""
+    create_ring(path, Discipline.QUEUE, 64, RUN_ID)
+    writer = QueueWriter(path, RUN_ID)
+    assert writer.offer(ROW)
+    writer.close()
+    return header(path)[SLOTS_WORD:].copy()
 
 
 def is_in_futex(thread: threading.Thread) -> bool:

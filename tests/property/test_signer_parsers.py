@@ -87,6 +87,7 @@ entries = st.lists(
         st.binary(min_size=32, max_size=32),
         st.integers(0, 2**16 - 1),
         st.integers(0, 2**16 - 1),
+        st.integers(0, 2**32 - 1),
         st.integers(-1, 2**62),
         st.binary(max_size=300),
     ),
