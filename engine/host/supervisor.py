@@ -343,8 +343,8 @@ class Supervisor:
         self._give_up()
 
     def _why_to_kill(self, child: Child) -> str:
-        if child.damage or child.lacks_counters:
-            return child.damage or "no counters"
+        if child.damage or (child.lacks_counters and self.fleet.runtime_dir.is_dir()):
+            return child.damage or "no counters"  # all of them go with the directory: see Vitals
         return "no heartbeat" if child.was_ready and self._is_stuck(child) else ""
 
     def _is_stuck(self, child: Child) -> bool:

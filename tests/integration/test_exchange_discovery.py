@@ -23,6 +23,8 @@ from engine.exchange.truth import TruthLedger
 from engine.exchange.venue import Venue
 from engine.exchange.windows import SETTLE_MS, Windows
 
+pytestmark = pytest.mark.slow
+
 DAY_MS = 86_400_000
 SERIES = {5: "10684", 15: "10192"}
 

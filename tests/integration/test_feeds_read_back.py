@@ -13,6 +13,8 @@ from feeds_venue import ACCOUNT, FeedProcess, Venue, run_file
 
 from engine.wire.codes import Connection, Flag, Kind, MarketStatus
 
+pytestmark = pytest.mark.slow
+
 LEFT = [str((1 << 200) + (1 << 60) + k) for k in (0, 1)]
 
 

@@ -16,6 +16,8 @@ from engine.host.secrets import send_secrets
 from feeds.port import Unreachable
 from feeds.rest import Rest
 
+pytestmark = pytest.mark.slow
+
 REDIRECTS = (301, 302, 303, 307, 308)
 
 

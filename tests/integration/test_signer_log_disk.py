@@ -12,6 +12,8 @@ from test_signer_process import hash_of
 
 from engine.wire.codes import Kind, Reason
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("mode", ["group", "strict"])
 async def test_a_disk_that_fails_stops_orders_and_is_told(tmp_path: Path, mode: str) -> None:

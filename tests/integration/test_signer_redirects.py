@@ -15,6 +15,8 @@ from signer.doctor.findings import Level
 from signer.ecdsa import SigningKey
 from signer.rest import RestClient
 
+pytestmark = pytest.mark.slow
+
 KEY = SigningKey.from_hex("42" * 32)
 STATUSES = [301, 302, 303, 307, 308]
 

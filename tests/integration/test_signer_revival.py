@@ -17,6 +17,8 @@ from engine.wire.codes import Kind, Reason, Side, Tif
 from engine.wire.records import typed
 from signer.log_format import EntryKind
 
+pytestmark = pytest.mark.slow
+
 
 class Book(Venue):
     """A venue that knows which orders rest, and says so; its cancel of everything may lie."""

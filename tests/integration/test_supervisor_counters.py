@@ -17,7 +17,7 @@ from engine.host.supervisor import Supervisor
 from engine.host.venue_cancel import Attempt
 
 __all__ = ["runtime_root"]
-pytestmark = pytest.mark.usefixtures("runtime_root")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime_root")]
 
 
 class Run:

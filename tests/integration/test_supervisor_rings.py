@@ -18,7 +18,7 @@ from engine.host.venue_cancel import Attempt
 from engine.wire.codes import Reason
 
 __all__ = ["runtime_root"]
-pytestmark = pytest.mark.usefixtures("runtime_root")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime_root")]
 
 
 class Run:

@@ -28,7 +28,7 @@ from engine.host.supervisor import Supervisor
 from engine.wire.codes import Reason
 
 __all__ = ["runtime_root"]
-pytestmark = pytest.mark.usefixtures("runtime_root")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime_root")]
 
 # An exchange that gives its ready line, and whose answers are another's business.
 READY = "import sys, time; print(sys.argv[1], flush=True); time.sleep(600)"
@@ -195,7 +195,7 @@ def test_two_runs_of_one_directory_are_refused(
     assert len(refused.stderr.splitlines()) == 1
     assert not runtime_dir("other").exists()
     after = {path: path.stat().st_ino for path in tmp_path.glob("*") if path.is_file()}
-    assert before == after
+    assert before.items() <= after.items(), "the first run may write on"
 
 
 def test_run_files_are_their_owners_alone(daemon: subprocess.Popen[str], tmp_path: Path) -> None:
