@@ -53,6 +53,7 @@ _KILLED = (
 )
 _NOTHING = b'{"data":[],"next_cursor":"LTE="}'
 _BALANCE = b'{"balance":"1000000000000000","allowances":{"exchange":"1000000000000000"}}'
+_NO_SHARES = b'{"balance":"0","allowances":{"exchange":"1000000000000000"}}'
 _CANCELED = b'{"canceled":[],"not_canceled":{}}'
 
 
@@ -215,7 +216,8 @@ class Venue:
             case b"GET", ["data", "orders" | "trades"]:
                 return 200, _NOTHING
             case b"GET", ["balance-allowance"]:
-                return 200, _BALANCE
+                is_cash = dict(parse_qsl(url.query)).get("asset_type") == "COLLATERAL"
+                return 200, _BALANCE if is_cash else _NO_SHARES
             case b"GET", ["time"]:
                 return 200, b"%d" % int(time.time())
             case b"DELETE", _:
