@@ -68,7 +68,8 @@ def test_a_removed_runtime_directory_halts_and_ends_the_run(
         pids = [child.pid for child in supervisor.fleet.children.values()]
         shutil.rmtree(runtime_dir("toy"))
         wait_for(polls(supervisor, lambda: not supervisor.is_running), "the run notices")
-        assert supervisor.counters("core")["halted"] == Reason.HALT_RUNTIME_LOST
+        lost = Reason.HALT_RUNTIME_LOST
+        wait_for(lambda: supervisor.counters("core")["halted"] == lost, "the core hears of it")
         supervisor.stop()
     assert supervisor.exit_code == Exit.DIRTY
     assert all(is_gone(pid) for pid in pids)
