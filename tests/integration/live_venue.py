@@ -38,6 +38,16 @@ def pipe_of(text: str) -> int:
     return source
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """What is signed goes where it was sent, or nowhere."""
+
+    def redirect_request(self, *_request: object) -> None:
+        """Follow none: the answer is an HTTPError then."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
 class LiveVenue:
     """`python -m engine.exchange --mode closed`: empty books, our orders, real time."""
 
@@ -106,7 +116,7 @@ class LiveVenue:
             headers=l2.headers(int(time.time()), "POST", "/order", text),
             method="POST",
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with _OPENER.open(request, timeout=10) as answer:
             status: str = json.load(answer)["status"]
         return "0x" + digest.hex(), status
 
